@@ -1,0 +1,42 @@
+# For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
+#   make demo [VIDEO=file BOX=x0,y0,x1,y1 WEIGHTS=file]   make test   make lint   make bench
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BARE := tools/bare_ros
+IN_ENV := source $(BARE)/env.sh &&
+# Folders stand for the list of files in them: symlinks are made again when it changes.
+PACKAGE := CMakeLists.txt package.xml $(wildcard msg/* srv/*) $(shell find tam_ros -name '*.py') \
+  $(shell find tam_ros scripts launch config rviz -type d -not -name __pycache__)
+
+.PHONY: setup demo test lint format bench clean
+setup: .ws/built
+
+.venv/ready: $(wildcard requirements/*.txt) $(BARE)/setup.sh $(BARE)/repair_prefix.py
+	@$(BARE)/setup.sh .venv $(PYTHON)
+	@touch $@
+
+.ws/built: .venv/ready $(PACKAGE) $(wildcard $(BARE)/vision_msgs/*) $(BARE)/env.sh
+	@$(BARE)/build.sh
+	@touch $@
+
+demo: setup
+	@$(IN_ENV) python demo/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
+	  $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(DEMO_ARGS)
+
+test: setup
+	@$(IN_ENV) pytest $(TEST_ARGS)
+
+lint: .venv/ready
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+format: .venv/ready
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+bench: setup
+	@$(IN_ENV) python benchmark/run.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv .ws demo/out

@@ -1,0 +1,193 @@
+"""The engine that runs a network with PyTorch."""
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tam_ros.engine.base import (
+    NUMERIC_MODES,
+    Decoded,
+    DecoderPrompts,
+    EngineError,
+    EngineSpec,
+    MemoryPlan,
+    NumericMode,
+)
+from tam_ros.model.checkpoint import load_weights
+from tam_ros.model.config import MODELS, EdgeTAMConfig
+from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
+from tam_ros.model.fuse import fuse
+from tam_ros.model.reproducible import reproducible_state_dict
+
+REPRODUCIBLE = 'reproducible'  # weights: made by rule, for tests and benchmarks
+
+
+def load_torch_engine(
+    model: str = 'edgetam',
+    weights: str | Path = REPRODUCIBLE,
+    *,
+    image_size: int = 0,
+    mode: NumericMode = 'interactive',
+    device: str = 'cpu',
+) -> 'TorchEngine':
+    """Build a network, load its weights, fuse it and put it on a device.
+
+    weights is a checkpoint file or 'reproducible'; image_size 0 means the model's own.
+    Raises EngineError or CheckpointError naming what is wrong.
+    """
+    if model not in MODELS:
+        raise EngineError(f'model {model!r} is unknown: choose from {", ".join(MODELS)}')
+    config = MODELS[model]
+    try:
+        config = replace(config, image_size=image_size) if image_size else config
+    except ValueError as error:
+        raise EngineError(str(error)) from error
+    network = build_network(config, weights)
+    return TorchEngine(network, model=model, mode=mode, device=device)
+
+
+def build_network(config: EdgeTAMConfig, weights: str | Path) -> EdgeTAM:
+    """Return a network in evaluation mode with weights loaded, not fused."""
+    network = EdgeTAM(config)
+    if str(weights) == REPRODUCIBLE:
+        network.load_state_dict(reproducible_state_dict(network))
+    else:
+        load_weights(network, weights)
+    return network.eval()
+
+
+def check_device(device: str) -> torch.device:
+    """Return a device that is here, or raise EngineError that lists what is."""
+    available = ['cpu'] + [f'cuda:{i}' for i in range(torch.cuda.device_count())]
+    wanted = 'cuda:0' if device == 'cuda' else device
+    if wanted not in available:
+        raise EngineError(f'device {device!r} is not available here: choose from {available}')
+    return torch.device(wanted)
+
+
+@dataclass(frozen=True)
+class TorchMemoryStore:
+    """Memories (objects, slots, tokens, C) and pointers (objects, pointers, C) on the device."""
+
+    memories: Tensor
+    pointers: Tensor
+
+    @torch.inference_mode()
+    def write(self, rows: list[int], slots: list[int], memories: Tensor) -> None:
+        """Store a batch of memories, one per (row, slot)."""
+        self.memories[rows, slots] = memories
+
+    @torch.inference_mode()
+    def write_pointers(self, rows: list[int], slots: list[int], pointers: Tensor) -> None:
+        """Store a batch of object pointers, one per (row, slot)."""
+        self.pointers[rows, slots] = pointers
+
+
+class TorchEngine:
+    """Runs the four stages of an EdgeTAM network; see `engine.base.Engine`.
+
+    fold: merge linear layers first (exact up to rounding). Takes ownership of the network.
+    """
+
+    def __init__(
+        self,
+        network: EdgeTAM,
+        *,
+        model: str = 'edgetam',
+        mode: NumericMode = 'interactive',
+        device: str = 'cpu',
+        fold: bool = True,
+    ):
+        if mode not in NUMERIC_MODES:
+            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        self._device = check_device(device)
+        self._network = (fuse(network) if fold else network.eval()).to(self._device)
+        with torch.inference_mode():
+            self._network.precompute()
+        config = network.config
+        self.spec = EngineSpec(
+            model=model,
+            image_size=config.image_size,
+            mask_side=config.mask_side,
+            recent_memories=config.recent_memories,
+            mode=mode,
+            device=str(self._device),
+        )
+
+    @torch.inference_mode()
+    def encode_image(self, image: np.ndarray) -> Features:
+        """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""
+        pixels = torch.tensor(image).to(self._device)  # copied: the image may be read-only
+        return self._network.encode_image(pixels.permute(2, 0, 1)[None].float())
+
+    @torch.inference_mode()
+    def attend_memory(
+        self, features: Features, store: TorchMemoryStore, plan: MemoryPlan
+    ) -> Tensor:
+        """Condition features on the planned memories of B objects."""
+        rows = self._tensor(plan.rows)[:, None]
+        slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
+        missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
+        mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
+        memories = Memories(
+            store.memories[rows, slots.clamp(min=0)],  # B, M, tokens, C
+            self._tensor(plan.ages).clamp(min=0),
+            store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
+            mask,
+        )
+        return self._network.attend_memory(features, memories)
+
+    @torch.inference_mode()
+    def decode_mask(
+        self, features: Features, attended: Tensor | None, prompts: DecoderPrompts
+    ) -> Decoded:
+        """Decode the masks of B objects."""
+        if prompts.masks is not None:
+            masks = self._tensor(prompts.masks)[:, None].float()
+            return self._to_decoded(self._network.point_from_mask(features, masks))
+        logits = prompts.mask_logits
+        tensors = PromptTensors(
+            self._tensor(prompts.points_xy),
+            self._tensor(prompts.labels),
+            None if logits is None else self._tensor(logits)[:, None],
+            prompts.multimask,
+        )
+        dynamic = self.spec.mode == 'interactive'
+        return self._to_decoded(self._network.decode_mask(features, attended, tensors, dynamic))
+
+    @torch.inference_mode()
+    def encode_memory(self, features: Features, mask_logits, *, from_prompt: bool) -> Tensor:
+        """Return (B, tokens, C) memories of B masks."""
+        if isinstance(mask_logits, np.ndarray):
+            mask_logits = self._tensor(mask_logits)
+        binarize = from_prompt and self.spec.mode == 'interactive'
+        return self._network.encode_memory(features, mask_logits[:, None], binarize=binarize)
+
+    @torch.inference_mode()
+    def allocate_store(self, objects: int, slots: int, pointers: int) -> TorchMemoryStore:
+        """Return a store of zeros for that many objects."""
+        config = self._network.config
+        tokens = config.global_latents + config.grid_latents
+        zeros = functools.partial(torch.zeros, device=self._device)
+        return TorchMemoryStore(
+            zeros(objects, slots, tokens, config.memory_dim),
+            zeros(objects, pointers, config.model_dim),
+        )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _to_decoded(self, decoding) -> Decoded:
+        return Decoded(
+            logits=decoding.logits.cpu().numpy(),
+            iou=decoding.iou.cpu().numpy(),
+            score=decoding.score.cpu().numpy(),
+            pointers=decoding.pointer,
+            mask_logits=decoding.logits,
+            candidate_logits=decoding.candidate_logits,
+            candidate_ious=decoding.candidate_ious.cpu().numpy(),
+        )

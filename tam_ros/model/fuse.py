@@ -1,0 +1,40 @@
+"""Merge layers that are linear in a row; exact for inference, up to rounding."""
+
+import torch
+from torch import nn
+
+from tam_ros.model.edgetam import EdgeTAM
+
+
+def fuse(model: EdgeTAM) -> EdgeTAM:
+    """Fuse a loaded model in place for inference and return it.
+
+    Folds batch norms into convolutions, merges the three branches of RepViT's token mixers, and
+    folds the pyramid's finest two 1x1 convolutions with the decoder's 1x1 convolutions that are
+    the only ones to read them.
+    """
+    model.eval()
+    with torch.no_grad():
+        _fuse_children(model.image_encoder.trunk)
+        finest, fine = model.image_encoder.neck.convs[3], model.image_encoder.neck.convs[2]
+        decoder = model.sam_mask_decoder
+        finest.conv, decoder.conv_s0 = _chain(finest.conv, decoder.conv_s0), nn.Identity()
+        fine.conv, decoder.conv_s1 = _chain(fine.conv, decoder.conv_s1), nn.Identity()
+    return model.requires_grad_(False)
+
+
+def _fuse_children(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if hasattr(child, 'fused'):
+            setattr(module, name, child.fused())
+        else:
+            _fuse_children(child)
+
+
+def _chain(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return the 1x1 convolution that equals second(first(x))."""
+    a, b = first.weight[:, :, 0, 0], second.weight[:, :, 0, 0]
+    chained = nn.Conv2d(first.in_channels, second.out_channels, 1)
+    chained.weight.data = (b @ a)[:, :, None, None]
+    chained.bias.data = b @ first.bias + second.bias
+    return chained

@@ -1,0 +1,72 @@
+"""Small layers and position encodings that several network parts share."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of an NCHW map, at each pixel."""
+
+    def __init__(self, channels: int, eps: float = 1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)  # N C H W -> N H W C
+        x = F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)  # N H W C -> N C H W
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them."""
+
+    def __init__(self, *dims: int):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(dims, dims[1:]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def resize_bilinear(maps: Tensor, side: int) -> Tensor:
+    """Resize (N, C, H, W) maps to (N, C, side, side), sampling at pixel centres."""
+    return F.interpolate(maps, (side, side), mode='bilinear', align_corners=False)
+
+
+def sine_positions(side: int, channels: int) -> Tensor:
+    """Return the (channels, side, side) sine encoding of a square map: y features, then x."""
+    per_axis = channels // 2
+    coordinate = torch.arange(1, side + 1) / (side + 1e-6) * 2 * math.pi
+    feature = torch.arange(per_axis)
+    divisor = 10000.0 ** (2 * (feature // 2) / per_axis)
+    angle = coordinate[:, None] / divisor  # side, per_axis
+    axis = torch.where(feature % 2 == 0, angle.sin(), angle.cos())
+    y = axis[:, None, :].expand(side, side, per_axis)
+    x = axis[None, :, :].expand(side, side, per_axis)
+    return torch.cat([y, x], dim=-1).permute(2, 0, 1).contiguous()
+
+
+def rotary_table(side: int, dim: int, theta: float = 10000.0) -> Tensor:
+    """Return (side * side, dim / 2) unit complex rotations of axial RoPE, row-major.
+
+    The first half of the rotations follows x, the second y; coordinates are integers.
+    """
+    frequency = theta ** (-4 * torch.arange(dim // 4) / dim)
+    index = torch.arange(side * side)
+    x = torch.outer((index % side).float(), frequency)
+    y = torch.outer(index.div(side, rounding_mode='floor').float(), frequency)
+    angle = torch.cat([x, y], dim=-1)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def rotate(tokens: Tensor, table: Tensor) -> Tensor:
+    """Rotate adjacent channel pairs of (..., N, dim) tokens by an (N, dim / 2) rotary table."""
+    pairs = torch.view_as_complex(tokens.float().unflatten(-1, (-1, 2)))  # ..., N, dim / 2
+    return torch.view_as_real(pairs * table).flatten(-2).to(tokens.dtype)

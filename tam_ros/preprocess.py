@@ -1,0 +1,54 @@
+"""Bring camera images and given masks to the network's square, as the papers' code does."""
+
+import numpy as np
+from PIL import Image
+
+from tam_ros.prompts import PromptError
+
+MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
+
+
+def check_image(image_rgb: np.ndarray) -> None:
+    """Raise ValueError unless the image is (H, W, 3) uint8."""
+    if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8:
+        raise ValueError(
+            f'image is {image_rgb.dtype} of shape {image_rgb.shape}: expected uint8 of shape '
+            '(height, width, 3)'
+        )
+
+
+def resize_video_frame(image_rgb: np.ndarray, side: int) -> np.ndarray:
+    """Return a (side, side, 3) uint8 frame: antialiased bicubic, aspect ratio not kept."""
+    return np.asarray(Image.fromarray(image_rgb).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def resize_still(image_rgb: np.ndarray, side: int) -> np.ndarray:
+    """Return a (side, side, 3) float32 image of 0 to 255, antialiased bilinear.
+
+    Still images are resized otherwise than frames of a video, because the papers' code does so.
+    """
+    channels = np.moveaxis(image_rgb, 2, 0).astype(np.float32)
+    return np.stack([_resize_antialiased(channel, side) for channel in channels], axis=2)
+
+
+def network_mask(mask: np.ndarray, side: int) -> np.ndarray:
+    """Return a given (H, W) bool mask as (side, side) bool; raises PromptError if none is left."""
+    resized = _resize_antialiased(mask.astype(np.float32), side) >= 0.5
+    if not resized.any():
+        raise PromptError(
+            f'the mask of {int(mask.sum())} pixels vanishes when the image is brought to '
+            f'{side}x{side}: give a larger object or set a larger image_size'
+        )
+    return resized
+
+
+def logits_of_mask(mask: np.ndarray, side: int) -> np.ndarray:
+    """Return (side, side) float32 low-resolution logits of a network-sized bool mask."""
+    logits = np.where(mask, MASK_LOGIT, -MASK_LOGIT).astype(np.float32)
+    return _resize_antialiased(logits, side)
+
+
+def _resize_antialiased(channel: np.ndarray, side: int) -> np.ndarray:
+    if channel.shape == (side, side):
+        return channel
+    return np.asarray(Image.fromarray(channel).resize((side, side), Image.Resampling.BILINEAR))

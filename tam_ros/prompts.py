@@ -1,0 +1,125 @@
+"""Prompts: what a user or a detector says about an object in one frame.
+
+Knows nothing of networks or of ROS; coordinates are image pixels, x right, y down.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+BACKGROUND, OBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
+
+
+class PromptError(ValueError):
+    """A prompt cannot be applied; the message names the value and what would be right."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt: clicks and a box, or a mask.
+
+    points_xy: (N, 2) float, clicks in pixels, 0 <= x < width and 0 <= y < height.
+    point_labels: (N,) int, 1 on the object, 0 on the background; left out, all are on the object.
+    box_xyxy: (x0, y0, x1, y1) in pixels, x1 and y1 just outside the object; None for no box.
+    mask: (height, width) bool, the object's pixels; None for no mask. Excludes clicks and box.
+    stamp_ns: time of the frame that the prompt was made on; None for the newest.
+    """
+
+    points_xy: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    point_labels: np.ndarray | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    mask: np.ndarray | None = None
+    stamp_ns: int | None = None
+
+    def __post_init__(self):
+        points = np.asarray(self.points_xy, np.float32).reshape(-1, 2)
+        labels = self.point_labels
+        labels = np.full(len(points), OBJECT) if labels is None else np.asarray(labels, np.int64)
+        object.__setattr__(self, 'points_xy', points)
+        object.__setattr__(self, 'point_labels', labels.reshape(-1))
+
+
+def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> Prompt:
+    """Return the prompt with its box clipped to a size_wh image, or raise PromptError.
+
+    is_new: whether it starts an object, which background clicks alone cannot do.
+    """
+    if prompt.mask is not None:
+        _check_mask(prompt, size_wh)
+        return prompt
+    if not len(prompt.points_xy) and prompt.box_xyxy is None:
+        raise PromptError('the prompt is empty: give points, a box or a mask')
+    _check_points(prompt, size_wh)
+    if prompt.box_xyxy is not None:
+        prompt = replace(prompt, box_xyxy=_clip_box(prompt.box_xyxy, size_wh))
+    elif is_new and not (prompt.point_labels == OBJECT).any():
+        raise PromptError(
+            'all points have label 0 (background): a new object needs a point with label 1, '
+            'a box or a mask'
+        )
+    return prompt
+
+
+def _check_mask(prompt: Prompt, size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    if len(prompt.points_xy) or prompt.box_xyxy is not None:
+        raise PromptError('a mask excludes points and a box: give either')
+    if prompt.mask.shape != (height, width):
+        got = 'x'.join(map(str, prompt.mask.shape[::-1]))
+        raise PromptError(f'the mask is {got}, the image {width}x{height}: give the image size')
+    if not prompt.mask.any():
+        raise PromptError('the mask is empty: set the pixels of the object to a non-zero value')
+
+
+def _check_points(prompt: Prompt, size_wh: tuple[int, int]) -> None:
+    points, labels = prompt.points_xy, prompt.point_labels
+    if len(points) != len(labels):
+        raise PromptError(
+            f'{len(points)} points but {len(labels)} point_labels: '
+            'give one label per point, or none'
+        )
+    for (x, y), label in zip(points.tolist(), labels.tolist()):
+        if not (0 <= x < size_wh[0] and 0 <= y < size_wh[1]):  # also false for NaN
+            raise PromptError(
+                f'point ({x:g}, {y:g}) is outside the image of {size_wh[0]}x{size_wh[1]} pixels'
+            )
+        if label not in (BACKGROUND, OBJECT):
+            raise PromptError(f'point label {label} is unknown: use 1 (object) or 0 (background)')
+
+
+def _clip_box(box_xyxy, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
+    width, height = size_wh
+    text = '({:g}, {:g}, {:g}, {:g})'.format(*box_xyxy)
+    if not np.isfinite(box_xyxy).all():
+        raise PromptError(f'box {text} is not finite: give x0, y0, x1, y1 in pixels')
+    x0, y0, x1, y1 = box_xyxy
+    if x1 <= x0 or y1 <= y0:
+        raise PromptError(f'box {text} is empty: x1 must exceed x0, and y1 exceed y0')
+    x0, x1 = np.clip((x0, x1), 0, width).tolist()
+    y0, y1 = np.clip((y0, y1), 0, height).tolist()
+    if x1 <= x0 or y1 <= y0:
+        raise PromptError(f'box {text} is outside the image of {width}x{height} pixels')
+    return x0, y0, x1, y1
+
+
+def merge_prompts(earlier: Prompt | None, later: Prompt) -> Prompt:
+    """Add later clicks to the prompt given before on the same frame; a box or mask starts anew."""
+    if earlier is None or later.box_xyxy is not None or later.mask is not None:
+        return later
+    return replace(
+        later,
+        points_xy=np.concatenate([earlier.points_xy, later.points_xy]),
+        point_labels=np.concatenate([earlier.point_labels, later.point_labels]),
+        box_xyxy=earlier.box_xyxy,
+    )
+
+
+def network_points(prompt: Prompt, size_wh: tuple[int, int], side: int):
+    """Return ((N, 2) float32 points in network pixels, (N,) int64 labels), box corners first."""
+    points, labels = prompt.points_xy, prompt.point_labels
+    if prompt.box_xyxy is not None:
+        corners = np.asarray(prompt.box_xyxy, np.float32).reshape(2, 2)
+        points = np.concatenate([corners, points])
+        labels = np.concatenate([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT], labels])
+    scale = side / np.asarray(size_wh, np.float32)
+    return (points * scale).astype(np.float32), labels.astype(np.int64)

