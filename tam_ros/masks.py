@@ -24,6 +24,12 @@ class MaskCrop:
     box_xyxy: tuple[int, int, int, int]
     mask: np.ndarray
 
+    def contains(self, x: float, y: float) -> bool:
+        """Return whether the pixel at x, y belongs to the object."""
+        x0, y0, x1, y1 = self.box_xyxy
+        inside = x0 <= x < x1 and y0 <= y < y1
+        return bool(inside and self.mask[int(y) - y0, int(x) - x0])
+
     def paste(self, image: np.ndarray, value: int) -> None:
         """Write value into the (H, W) image at the object's pixels."""
         x0, y0, x1, y1 = self.box_xyxy

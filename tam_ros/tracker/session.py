@@ -152,9 +152,20 @@ class Session:
         del self._tracks[self._find(object_id).object_id]
 
     def reset(self) -> None:
-        """Forget all objects and the newest frame. Ids are not used again."""
+        """Forget all objects. Their ids are not used again."""
         self._tracks.clear()
-        self._frame = None
+
+    def object_at(self, x: float, y: float) -> int:
+        """Return the id of the object whose mask holds a pixel of the newest frame, 0 for none."""
+        for result in self.objects:
+            if result.mask is not None and result.mask.contains(x, y):
+                return result.object_id
+        return 0
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether a frame has arrived, so that prompts can be applied."""
+        return self._frame is not None
 
     @property
     def objects(self) -> Sequence[ObjectResult]:

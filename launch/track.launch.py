@@ -1,0 +1,72 @@
+"""Start the tracker node on a camera topic: ros2 launch tam_ros track.launch.py image:=/camera."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = Path(get_package_share_directory('tam_ros'))
+
+# Parameters that have an argument of their own; left empty, the parameter file decides.
+OVERRIDES = {
+    'image_transport': ('how images arrive: raw or compressed', str),
+    'model': ('network to track with', str),
+    'weights': ('checkpoint file; "reproducible" for untrained test weights', str),
+    'engine': ('what runs the network', str),
+    'device': ('cpu, cuda or cuda:N', str),
+    'image_size': ('side of the network input in pixels', int),
+}
+
+
+def generate_launch_description():
+    """Describe the arguments; the nodes follow from their values."""
+    arguments = [
+        DeclareLaunchArgument(
+            'image', default_value='/camera/color/image_raw', description='camera topic'
+        ),
+        DeclareLaunchArgument(
+            'params_file',
+            default_value=str(SHARE / 'config' / 'track.yaml'),
+            description='parameter file',
+        ),
+        DeclareLaunchArgument('namespace', default_value='', description='namespace of the node'),
+        DeclareLaunchArgument('rviz', default_value='false', description='start RViz as well'),
+    ]
+    for name, (description, _) in OVERRIDES.items():
+        text = f'{description} (empty: as in params_file)'
+        arguments.append(DeclareLaunchArgument(name, default_value='', description=text))
+    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    overrides = {name: kind(value(name)) for name, (_, kind) in OVERRIDES.items() if value(name)}
+    nodes = [
+        Node(
+            package='tam_ros',
+            executable='tracker_node',
+            name='tam',
+            namespace=value('namespace'),
+            parameters=[value('params_file'), overrides],
+            remappings=[('image', value('image'))],
+            output='screen',
+            emulate_tty=True,
+        )
+    ]
+    if value('rviz').lower() in ('true', '1', 'yes'):
+        nodes.append(_rviz(value('namespace')))
+    return nodes
+
+
+def _rviz(namespace):
+    return Node(
+        package='rviz2',
+        executable='rviz2',
+        arguments=['-d', str(SHARE / 'rviz' / 'track.rviz')],
+        remappings=[('/tam/overlay', f'{namespace}/tam/overlay')] if namespace else [],
+    )

@@ -1,0 +1,1 @@
+"""The ROS side: nodes, message conversions, parameters, drawing. Only this folder knows ROS."""

@@ -1,0 +1,40 @@
+"""The node's diagnostics: what an operator wants to know once a second."""
+
+import resource
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from tam_ros.engine.base import EngineSpec
+from tam_ros.ros.statistics import RollingStatistics
+
+
+def diagnostics_message(
+    name: str, stamp, spec: EngineSpec, statistics: RollingStatistics, **counts
+) -> DiagnosticArray:
+    """Return the node's state: a warning while no images arrive, rates, latencies and counts."""
+    rate_hz = statistics.rate_hz
+    values = {
+        'engine': f'{spec.model} {spec.image_size} px, {spec.mode}',
+        'device': spec.device,
+        'rate_hz': f'{rate_hz:.2f}',
+        'latency_p50_ms': f'{statistics.latency_ms(50):.1f}',
+        'latency_p95_ms': f'{statistics.latency_ms(95):.1f}',
+        'processing_p50_ms': f'{statistics.processing_ms(50):.1f}',
+        'processing_p95_ms': f'{statistics.processing_ms(95):.1f}',
+        **{key: str(value) for key, value in counts.items()},
+    }
+    status = DiagnosticStatus(
+        level=DiagnosticStatus.OK if rate_hz else DiagnosticStatus.WARN,
+        name=f'{name}: tracking',
+        message=f'tracking at {rate_hz:.1f} Hz' if rate_hz else 'no images',
+        hardware_id=spec.device,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = stamp
+    return message
+
+
+def peak_resident_mb() -> float:
+    """Return the most memory this process has had resident, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

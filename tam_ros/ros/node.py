@@ -1,0 +1,217 @@
+"""The tracker node: a camera topic and prompts in, masks and boxes with stable ids out.
+
+Callbacks only pass things on; decoding, tracking and publishing happen in one worker thread, so
+services and parameters answer while a frame is worked on.
+"""
+
+import os
+import sys
+import time
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from tam_ros.engine.base import Engine
+from tam_ros.msg import TrackedObjectArray
+from tam_ros.ros import conversions
+from tam_ros.ros.conversions import ImageError
+from tam_ros.ros.diagnostics import diagnostics_message, peak_resident_mb
+from tam_ros.ros.overlay import draw_overlay
+from tam_ros.ros.parameters import declare_parameters, session_options
+from tam_ros.ros.services import ObjectServices
+from tam_ros.ros.statistics import RollingStatistics
+from tam_ros.ros.worker import Worker
+from tam_ros.tracker.results import FrameResult
+from tam_ros.tracker.session import Session
+from tam_ros.weights import DownloadError, find_weights
+
+NEWEST_FRAME = QoSProfile(
+    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+RESULTS = QoSProfile(
+    depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
+)
+EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
+STOP_TIMEOUT_S = 1.5
+WARNINGS_KEPT = 20
+
+
+class TrackerNode(Node):
+    """Tracks prompted objects in a camera topic; README.md describes its interface.
+
+    Raises ValueError or DownloadError, naming the parameter's value, if it cannot start.
+    """
+
+    def __init__(self):
+        super().__init__('tam')
+        declare_parameters(self)
+        engine = self._load_engine()
+        self._engine_spec = engine.spec
+        self._session = Session(
+            engine,
+            session_options(self),
+            max_objects=self._value('max_objects'),
+            max_prompted_frames=self._value('max_prompted_frames'),
+        )
+        self._newest_header = Header()
+        self._statistics = RollingStatistics()
+        self._warned: set[str] = set()
+        self._worker: Worker[Image | CompressedImage] = Worker(self._process)
+        self._create_publishers()
+        ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
+        topic = self._subscribe_to_images()
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._worker.start()
+        self.get_logger().info(
+            f'ready: {engine.spec.model} at {engine.spec.image_size} px on {engine.spec.device}, '
+            f'listening to {topic}'
+        )
+
+    def stop(self) -> bool:
+        """End the worker thread; return whether it ended in time."""
+        return self._worker.stop(STOP_TIMEOUT_S)
+
+    # -- set-up -----------------------------------------------------------------------------
+
+    def _value(self, parameter: str):
+        return self.get_parameter(parameter).value
+
+    def _load_engine(self) -> Engine:
+        # Imported here: an engine that is not asked for need not be installed.
+        import torch
+
+        from tam_ros.engine.torch_engine import REPRODUCIBLE, load_torch_engine
+
+        model = self._value('model')
+        weights = find_weights(model, self._value('weights'))
+        if weights == REPRODUCIBLE:
+            self.get_logger().warning('untrained weights, made by rule: the masks mean nothing')
+        if self._value('threads'):
+            torch.set_num_threads(self._value('threads'))
+        return load_torch_engine(
+            model,
+            weights,
+            image_size=self._value('image_size'),
+            mode=self._value('mode'),
+            device=self._value('device'),
+        )
+
+    def _create_publishers(self) -> None:
+        self._objects = self._results_publisher(TrackedObjectArray, '~/objects')
+        self._detections = self._results_publisher(Detection2DArray, '~/detections')
+        self._label_image = self._results_publisher(Image, '~/label_image')
+        self._overlay = self._results_publisher(Image, '~/overlay')
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+
+    def _results_publisher(self, message_type, topic: str):
+        overridable = QoSOverridingOptions.with_default_policies()
+        return self.create_publisher(
+            message_type, topic, RESULTS, qos_overriding_options=overridable
+        )
+
+    def _subscribe_to_images(self) -> str:
+        """Subscribe to the camera; return the topic's full name."""
+        compressed = self._value('image_transport') == 'compressed'
+        # As image_transport does: remapping `image` takes the compressed topic along.
+        topic = self.resolve_topic_name('image') + ('/compressed' if compressed else '')
+        self.create_subscription(
+            CompressedImage if compressed else Image,
+            topic,
+            self._worker.offer,
+            NEWEST_FRAME,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        return topic
+
+    # -- frames, in the worker thread -------------------------------------------------------
+
+    def _process(self, msg: Image | CompressedImage) -> None:
+        """Track in one image and publish what was found."""
+        started = time.monotonic()
+        try:
+            image_rgb = self._decode(msg)
+        except ImageError as error:
+            self._warn_once(f'image ignored: {error}')
+            return
+        self._session.options = session_options(self)
+        self._newest_header = msg.header
+        frame = self._session.step(image_rgb, conversions.stamp_to_ns(msg.header.stamp))
+        if frame.reset_reason:
+            self.get_logger().warning(f'tracker reset: {frame.reset_reason}')
+        if self.context.ok():
+            self._publish(frame, image_rgb, msg.header)
+        age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
+        self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
+
+    def _decode(self, msg: Image | CompressedImage):
+        if isinstance(msg, CompressedImage):
+            return conversions.compressed_to_rgb(msg)
+        return conversions.image_to_rgb(msg)
+
+    def _publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
+        self._objects.publish(conversions.frame_to_objects(frame, header))
+        self._detections.publish(conversions.frame_to_detections(frame, header))
+        if self._label_image.get_subscription_count():
+            labels = frame.label_image()
+            self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
+        if self._overlay.get_subscription_count():
+            drawn = draw_overlay(image_rgb, frame, self._value('overlay_opacity'))
+            self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
+
+    def _warn_once(self, warning: str) -> None:
+        if warning not in self._warned and len(self._warned) < WARNINGS_KEPT:
+            self._warned.add(warning)
+            self.get_logger().warning(warning)
+
+    # -- diagnostics ------------------------------------------------------------------------
+
+    def _publish_diagnostics(self) -> None:
+        if self._worker.failure:
+            raise RuntimeError('tracking failed') from self._worker.failure
+        message = diagnostics_message(
+            self.get_fully_qualified_name(),
+            self.get_clock().now().to_msg(),
+            self._engine_spec,
+            self._statistics,
+            dropped_frames=self._worker.dropped,
+            peak_memory_mb=f'{peak_resident_mb():.0f}',
+        )
+        self._diagnostics.publish(message)
+
+
+def main(arguments=None) -> int:
+    """Run the node until it is interrupted; return the exit status."""
+    rclpy.init(args=arguments)
+    try:
+        node = TrackerNode()
+    except (ValueError, DownloadError) as error:
+        rclpy.logging.get_logger('tam').fatal(str(error))
+        rclpy.try_shutdown()
+        return 1
+    return _spin(node)
+
+
+def _spin(node: TrackerNode) -> int:
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        ended = node.stop()
+        rclpy.try_shutdown()
+    if not ended:  # a frame that takes long is still computed, and nobody waits for it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0

@@ -1,0 +1,93 @@
+"""The node's parameters: description, default and range of each, in one place."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from tam_ros.engine.base import NUMERIC_MODES
+from tam_ros.tracker.session import SessionOptions
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter. Those with a live value can change while the node runs."""
+
+    default: Any
+    description: str
+    live: bool = False
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+SETTINGS = {
+    'image_transport': Setting(
+        'raw', 'How images arrive: raw (Image) or compressed.', choices=('raw', 'compressed')
+    ),
+    'model': Setting('edgetam', 'Network to track with.'),
+    'weights': Setting(
+        '',
+        'Checkpoint file (.pt or .safetensors); empty for the one that download_weights fetched. '
+        "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
+    ),
+    'engine': Setting('torch', 'What runs the network.', choices=('torch',)),
+    'device': Setting('cpu', 'Where the network runs: cpu, cuda or cuda:N.'),
+    'image_size': Setting(
+        0, "Side of the network input in pixels; 0 for the model's own.", low=0, high=2048
+    ),
+    'mode': Setting(
+        'interactive',
+        'interactive adds what helps with clicks; benchmark computes what published results do.',
+        choices=NUMERIC_MODES,
+    ),
+    'threads': Setting(0, 'CPU threads of the network; 0 for all cores.', low=0, high=256),
+    'max_objects': Setting(16, 'Objects that can be tracked at a time.', low=1, high=255),
+    'max_prompted_frames': Setting(
+        4, 'Prompted frames each object remembers; the first always stays.', low=1, high=32
+    ),
+    'lost_after_s': Setting(
+        2.0, 'Seconds unseen until an object counts as LOST.', live=True, low=0.0, high=3600.0
+    ),
+    'exclusive_masks': Setting(
+        True, 'Give each pixel to one object only, that with the best logit.', live=True
+    ),
+    'overlay_opacity': Setting(
+        0.45, 'Opacity of the masks in the overlay.', live=True, low=0.0, high=1.0
+    ),
+}
+
+
+def declare_parameters(node: Node) -> None:
+    """Declare all parameters on a node; raises ValueError for a value that is no choice."""
+    for name, setting in SETTINGS.items():
+        node.declare_parameter(name, setting.default, _descriptor(setting))
+        value = node.get_parameter(name).value
+        if setting.choices and value not in setting.choices:
+            choices = ', '.join(setting.choices)
+            raise ValueError(f'parameter {name} is {value!r}: choose from {choices}')
+
+
+def session_options(node: Node) -> SessionOptions:
+    """Return the session's options as the parameters are now."""
+    return SessionOptions(
+        lost_after_s=node.get_parameter('lost_after_s').value,
+        exclusive_masks=node.get_parameter('exclusive_masks').value,
+    )
+
+
+def _descriptor(setting: Setting) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=setting.description,
+        read_only=not setting.live,
+        additional_constraints=f'one of: {", ".join(setting.choices)}' if setting.choices else '',
+    )
+    if setting.low is None:
+        return descriptor
+    if isinstance(setting.default, int):
+        descriptor.integer_range = [IntegerRange(from_value=setting.low, to_value=setting.high)]
+    else:
+        limits = FloatingPointRange(from_value=setting.low, to_value=setting.high)
+        descriptor.floating_point_range = [limits]
+    return descriptor

@@ -1,0 +1,109 @@
+"""Prompts by service and click: each becomes a job that the worker does between frames."""
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+
+from geometry_msgs.msg import Point
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from tam_ros.prompts import Prompt, PromptError
+from tam_ros.ros import conversions
+from tam_ros.ros.worker import Worker
+from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
+from tam_ros.tracker.session import Session
+
+
+class ObjectServices:
+    """The services and the click topic of a node, acting on its session through its worker.
+
+    header_of_newest returns the header of the newest frame; it is called by the worker.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        worker: Worker,
+        session: Session,
+        header_of_newest: Callable[[], Header],
+    ):
+        self._worker = worker
+        self._session = session
+        self._header = header_of_newest
+        self._log = node.get_logger()
+        group = MutuallyExclusiveCallbackGroup()  # these wait for the worker; nothing else should
+        for service_type, name, callback in (
+            (AddPrompt, 'add_prompt', self._add_prompt),
+            (RemoveObject, 'remove_object', self._remove_object),
+            (ListObjects, 'list_objects', self._list_objects),
+            (Trigger, 'reset', self._reset),
+        ):
+            node.create_service(service_type, f'~/{name}', callback, callback_group=group)
+        node.create_subscription(Point, '~/click', self._click, 10)
+
+    def _add_prompt(self, request: AddPrompt.Request, response: AddPrompt.Response):
+        def job() -> str:
+            prompt = conversions.request_to_prompt(request)
+            result = self._session.add_prompt(
+                prompt, object_id=request.object_id, label=request.label
+            )
+            response.object = conversions.result_to_object(result, self._header())
+            return f'object {result.object_id}: score {result.score:.2f}'
+
+        return self._answer(response, job)
+
+    def _remove_object(self, request: RemoveObject.Request, response: RemoveObject.Response):
+        def job() -> str:
+            self._session.remove(request.object_id)
+            return f'object {request.object_id} removed'
+
+        return self._answer(response, job)
+
+    def _reset(self, _, response: Trigger.Response):
+        def job() -> str:
+            count = len(self._session.objects)
+            self._session.reset()
+            return f'{count} objects forgotten'
+
+        return self._answer(response, job)
+
+    def _list_objects(self, _, response: ListObjects.Response):
+        def job() -> None:
+            if self._session.has_frame:
+                frame = self._session.latest()
+                response.objects = conversions.frame_to_objects(frame, self._header())
+
+        try:
+            self._worker.submit(job).result()
+        except CancelledError:
+            self._log.warning('the tracker is stopping: the list is empty')
+        return response
+
+    def _answer(self, response, job: Callable[[], str]):
+        """Have a job done and say in the response how it went."""
+        try:
+            response.message = self._worker.submit(job).result()
+            response.success = True
+        except PromptError as error:
+            response.message = str(error)
+            self._log.warning(f'refused: {error}')
+        except CancelledError:
+            response.message = 'the tracker is stopping'
+        return response
+
+    def _click(self, point: Point) -> None:
+        """Take a click on an object as a refinement of it, one elsewhere as a new object."""
+        prompt = conversions.click_to_prompt(point)
+        self._worker.submit(lambda: self._apply_click(prompt))
+
+    def _apply_click(self, prompt: Prompt) -> None:
+        try:
+            object_id = self._session.object_at(*prompt.points_xy[0])
+            result = self._session.add_prompt(prompt, object_id=object_id)
+        except PromptError as error:
+            self._log.warning(f'click refused: {error}')
+        else:
+            done = 'refined' if object_id else 'added'
+            self._log.info(f'object {result.object_id} {done} by click, score {result.score:.2f}')

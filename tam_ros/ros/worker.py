@@ -1,0 +1,97 @@
+"""One thread that does all tracking: the newest frame wins, jobs come between frames."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+Frame = TypeVar('Frame')
+Result = TypeVar('Result')
+
+
+class Worker(Generic[Frame]):
+    """Runs process_frame on the newest offered frame, and jobs in between, in its own thread.
+
+    failure holds the exception that ended the thread, if one did.
+    """
+
+    def __init__(self, process_frame: Callable[[Frame], None]):
+        self._process_frame = process_frame
+        self._changed = threading.Condition()
+        self._waiting: Frame | None = None
+        self._jobs: deque[tuple[Callable, Future]] = deque()
+        self._stopping = False
+        self.dropped = 0  # frames replaced by newer ones before their turn
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name='tracking', daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def offer(self, frame: Frame) -> None:
+        """Put a frame in line, in place of one that still waits."""
+        with self._changed:
+            self.dropped += self._waiting is not None
+            self._waiting = frame
+            self._changed.notify()
+
+    def submit(self, job: Callable[[], Result]) -> 'Future[Result]':
+        """Have a job done after the frame in progress, before the next; cancelled on stop."""
+        future: Future = Future()
+        with self._changed:
+            if self._stopping or self.failure:
+                future.cancel()
+            else:
+                self._jobs.append((job, future))
+                self._changed.notify()
+        return future
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread after what it is doing; return whether it ended in time."""
+        with self._changed:
+            self._stopping = True
+            self._cancel_jobs()
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while self._work():
+                pass
+        except BaseException as error:  # noqa: BLE001 - handed to whoever owns this worker
+            with self._changed:
+                self.failure = error
+                self._cancel_jobs()
+
+    def _work(self) -> bool:
+        """Do one job or frame; return whether to go on."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._jobs or self._waiting)
+            if self._stopping:
+                return False
+            if self._jobs:
+                work, future = self._jobs.popleft()
+            else:
+                frame, self._waiting = self._waiting, None
+                work, future = None, None
+        if work is None:
+            self._process_frame(frame)
+        elif future.set_running_or_notify_cancel():
+            _resolve(future, work)
+        return True
+
+    def _cancel_jobs(self) -> None:
+        for _, future in self._jobs:
+            future.cancel()
+        self._jobs.clear()
+
+
+def _resolve(future: Future, job: Callable) -> None:
+    """Run a job; what it returns or raises is its caller's."""
+    try:
+        future.set_result(job())
+    except BaseException as error:  # noqa: BLE001
+        future.set_exception(error)
