@@ -1,0 +1,199 @@
+"""Run and time the official EdgeTAM code from a checkout of it, to compare numbers and speed.
+
+Knows nothing of our own implementation. Imports the checkout and torch only when a
+ReferenceTracker is made. Runs on the CPU, with the official post-processing off.
+"""
+
+import argparse
+import contextlib
+import importlib
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+
+STAGE_METHODS = {
+    'encode_image': 'forward_image',
+    'attend_memory': '_prepare_memory_conditioned_features',
+    'decode_mask': '_forward_sam_heads',
+    'encode_memory': '_encode_new_memory',
+}
+FULL_MEMORY_FRAME = 7  # the first frame that sees one prompted and six tracked frames
+
+
+@dataclass(frozen=True)
+class FrameTiming:
+    """A frame's milliseconds per stage and in all, and (objects, height, width) video logits."""
+
+    stage_ms: dict[str, float]
+    total_ms: float
+    logits: np.ndarray
+
+
+class ReferenceTracker:
+    """The official video predictor over frames that are already in memory."""
+
+    def __init__(
+        self,
+        checkout: Path,
+        state_dict: dict[str, np.ndarray],
+        *,
+        image_size: int = 1024,
+        threads: int,
+        float32_memory: bool = False,
+    ) -> None:
+        """Build the official model and load its weights strictly.
+
+        checkout: the folder that holds the official `sam2` package. image_size: side of the
+        model input, a multiple of 256. float32_memory: skip the official bfloat16 rounding.
+        The perceiver runs object by object, since the official one fails in a `view` for more
+        than one; that is fair, as all the rest stays one batch and it is a small part.
+        Raises FileNotFoundError for no checkout, ModuleNotFoundError for a missing package.
+        """
+        self._video = import_reference(checkout)
+        torch = importlib.import_module('torch')
+        torch.set_num_threads(threads)
+        without_bfloat16 = SimpleNamespace(**{**vars(torch), 'bfloat16': torch.float32})
+        self._torch = without_bfloat16 if float32_memory else torch
+        self._predictor = build_predictor(image_size)
+        tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
+        self._predictor.load_state_dict(tensors, strict=True)
+        loop_perceiver_over_objects(self._predictor.spatial_perceiver)
+        for stage, name in STAGE_METHODS.items():
+            setattr(self._predictor, name, self._timed(stage, getattr(self._predictor, name)))
+
+    def run(
+        self, images_rgb: list[np.ndarray], clicks_xy: list[tuple[float, float]]
+    ) -> list[FrameTiming]:
+        """Track objects through all frames, each from one positive click on frame 0.
+
+        images_rgb: (height, width, 3) uint8 each, all of one size. clicks_xy: in their pixels.
+        Preprocessing is not counted. Frame 0 has the clicks and no memory attention.
+        """
+        pixels = self._torch.from_numpy(preprocess(images_rgb, self._predictor.image_size))
+        self._video.load_video_frames = lambda **_: (pixels, *images_rgb[0].shape[:2])
+        self._video.tqdm = lambda frames, **_: frames
+        self._video.torch = self._torch
+        self._start_frame()
+        state = self._predictor.init_state(video_path='')
+        for number, click_xy in enumerate(clicks_xy, start=1):
+            self._predictor.add_new_points_or_box(state, 0, number, points=[click_xy], labels=[1])
+        return self._timings(self._predictor.propagate_in_video(state))
+
+    def _start_frame(self) -> None:
+        """Set the clocks of a new frame to zero."""
+        self._stage_ms = dict.fromkeys(STAGE_METHODS, 0.0)
+        self._start = time.perf_counter()
+
+    def _timings(self, propagation: Iterable) -> list[FrameTiming]:
+        """Read the clocks as each frame comes out of the official generator."""
+        timings = []
+        for _, _, logits in propagation:
+            total_ms = 1e3 * (time.perf_counter() - self._start)
+            timings.append(FrameTiming(self._stage_ms, total_ms, logits[:, 0].numpy().copy()))
+            self._start_frame()
+        return timings
+
+    def _timed(self, stage: str, method: Callable) -> Callable:
+        """Return the method with its milliseconds added to the current frame's stage."""
+
+        def call(*args, **kwargs):
+            start = time.perf_counter()
+            result = method(*args, **kwargs)
+            self._stage_ms[stage] += 1e3 * (time.perf_counter() - start)
+            return result
+
+        return call
+
+
+def import_reference(checkout: Path) -> ModuleType:
+    """Import the official video predictor's module, with a trunk that downloads nothing."""
+    if not (checkout / 'sam2' / 'sam2_video_predictor.py').is_file():
+        raise FileNotFoundError(f'no sam2/sam2_video_predictor.py in {checkout}')
+    sys.path.insert(0, str(checkout.resolve()))
+    try:
+        import_torchvision()
+        trunk = importlib.import_module('sam2.modeling.backbones.timm')
+        video = importlib.import_module('sam2.sam2_video_predictor')
+    except ModuleNotFoundError as error:
+        needed = 'pip install torch torchvision timm hydra-core pillow tqdm'
+        raise ModuleNotFoundError(f'{error.name} is missing; needed: {needed}') from error
+    create = importlib.import_module('timm.models').create_model
+    trunk.create_model = lambda name, **options: create(name, **{**options, 'pretrained': False})
+    return video
+
+
+def import_torchvision() -> None:
+    """Import torchvision for timm, declaring the operators it lacks; the trunk calls none."""
+    try:
+        importlib.import_module('torchvision')
+    except RuntimeError as error:  # operator torchvision::nms does not exist
+        library = importlib.import_module('torch.library')
+        library.define(str(error).split()[1], '(Tensor boxes) -> Tensor')
+        import_torchvision()
+
+
+def build_predictor(image_size: int):
+    """Build the official predictor from its own yaml, in the given size, without weights."""
+    build = importlib.import_module('sam2.build_sam').build_sam2_video_predictor
+    sizes = [
+        f'++model.image_size={image_size}',
+        f'++model.memory_attention.layer.cross_attention.q_sizes={[image_size // 16] * 2}',
+    ]
+    options = {'device': 'cpu', 'hydra_overrides_extra': sizes, 'apply_postprocessing': False}
+    with contextlib.redirect_stdout(sys.stderr):
+        return build('configs/edgetam.yaml', **options)
+
+
+def loop_perceiver_over_objects(perceiver) -> None:
+    """Make the official perceiver accept several objects by running them one by one."""
+    concatenate, forward = importlib.import_module('torch').cat, perceiver.forward
+
+    def forward_each(features, positions):
+        results = map(forward, features.split(1), positions.split(1))
+        return tuple(concatenate(parts) for parts in zip(*results, strict=True))
+
+    perceiver.forward = forward_each
+
+
+def preprocess(images_rgb: list[np.ndarray], image_size: int) -> np.ndarray:
+    """Return (frames, 3, S, S) float32: bicubic resize to a square, then ImageNet scaling."""
+    from_array, size_wh = importlib.import_module('PIL.Image').fromarray, (image_size, image_size)
+    squares = [np.asarray(from_array(image).resize(size_wh)) for image in images_rgb]
+    pixels = (np.stack(squares) / 255).astype(np.float32)
+    mean, std = np.float32([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    return np.ascontiguousarray(((pixels - mean) / std).transpose(0, 3, 1, 2))
+
+
+def median_ms(timings: list[FrameTiming]) -> dict[str, float]:
+    """Return the median per stage and in total, over frames with full memory if there are any."""
+    steady = timings[FULL_MEMORY_FRAME:] or timings[1:]
+    rows = [{**timing.stage_ms, 'total': timing.total_ms} for timing in steady]
+    return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
+
+
+def main() -> None:
+    """Time the reference on frames of noise and print the median milliseconds per stage."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--checkout', type=Path, required=True)
+    parser.add_argument('--weights-module', type=Path, required=True)
+    for option, default in (('image-size', 1024), ('objects', 1), ('frames', 10), ('threads', 2)):
+        parser.add_argument(f'--{option}', type=int, default=default)
+    args = parser.parse_args()
+    weights = runpy.run_path(str(args.weights_module))['state_dict']('edgetam')
+    sizes = {'image_size': args.image_size, 'threads': args.threads}
+    tracker = ReferenceTracker(args.checkout, weights, **sizes)
+    shape = (args.frames, 720, 1280, 3)
+    images_rgb = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    clicks_xy = [((number + 0.5) * 1280 / args.objects, 360) for number in range(args.objects)]
+    for name, milliseconds in median_ms(tracker.run(images_rgb, clicks_xy)).items():
+        print(f'{name:14} {milliseconds:8.1f} ms')
+
+
+if __name__ == '__main__':
+    main()

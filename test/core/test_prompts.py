@@ -1,0 +1,88 @@
+"""What prompts may say, and how they reach the network."""
+
+import numpy as np
+import pytest
+
+from tam_ros.preprocess import (
+    logits_of_mask,
+    network_mask,
+    resize_still,
+    resize_video_frame,
+)
+from tam_ros.prompts import Prompt, PromptError, check_prompt, merge_prompts, network_points
+
+SIZE = (640, 480)
+MASK = np.zeros((480, 640), bool)
+MASK[100:200, 100:300] = True
+
+
+@pytest.mark.parametrize(
+    ('prompt', 'message'),
+    [
+        (Prompt(), 'the prompt is empty: give points, a box or a mask'),
+        (Prompt([[640, 10]]), r'point \(640, 10\) is outside the image of 640x480'),
+        (Prompt([[-1, 10]]), r'point \(-1, 10\) is outside'),
+        (Prompt([[float('nan'), 10]]), r'point \(nan, 10\) is outside'),
+        (Prompt([[1, 1], [2, 2]], [1]), '2 points but 1 point_labels'),
+        (Prompt([[1, 1]], [5]), 'point label 5 is unknown: use 1'),
+        (Prompt([[1, 1]], [0]), r'all points have label 0 \(background\)'),
+        (Prompt(box_xyxy=(10, 10, 10, 20)), r'box \(10, 10, 10, 20\) is empty'),
+        (Prompt(box_xyxy=(10, 10, 20, float('inf'))), 'is not finite'),
+        (Prompt(box_xyxy=(700, 10, 720, 20)), r'box \(700, 10, 720, 20\) is outside'),
+        (Prompt(mask=MASK[:, :600]), 'the mask is 600x480, the image 640x480'),
+        (Prompt(mask=np.zeros_like(MASK)), 'the mask is empty'),
+        (Prompt([[1, 1]], mask=MASK), 'a mask excludes points and a box'),
+    ],
+)
+def test_bad_prompt_is_named(prompt, message):
+    with pytest.raises(PromptError, match=message):
+        check_prompt(prompt, SIZE, is_new=True)
+
+
+def test_box_is_clipped_to_the_image():
+    prompt = check_prompt(Prompt(box_xyxy=(-5, -5, 700, 50)), SIZE, is_new=True)
+    assert prompt.box_xyxy == (0, 0, 640, 50)
+
+
+def test_refining_with_background_clicks_alone_is_fine():
+    check_prompt(Prompt([[1, 1]], [0]), SIZE, is_new=False)
+
+
+def test_box_corners_come_before_clicks_in_network_pixels():
+    prompt = Prompt([[320, 240]], [0], box_xyxy=(0, 0, 640, 480))
+    points, labels = network_points(prompt, SIZE, 512)
+    np.testing.assert_allclose(points, [[0, 0], [512, 512], [256, 256]])
+    np.testing.assert_array_equal(labels, [2, 3, 0])
+
+
+def test_later_clicks_add_to_earlier_ones_and_a_box_starts_anew():
+    earlier = Prompt([[1, 1]], box_xyxy=(0, 0, 9, 9))
+    merged = merge_prompts(earlier, Prompt([[5, 5]], [0]))
+    np.testing.assert_array_equal(merged.points_xy, [[1, 1], [5, 5]])
+    np.testing.assert_array_equal(merged.point_labels, [1, 0])
+    assert merged.box_xyxy == (0, 0, 9, 9)
+    anew = Prompt(box_xyxy=(1, 1, 5, 5))
+    assert merge_prompts(earlier, anew) is anew
+
+
+def test_given_mask_reaches_the_network_as_logits():
+    mask = network_mask(MASK, 256)
+    assert mask.shape == (256, 256)
+    assert mask.mean() == pytest.approx(MASK.mean(), rel=0.02)
+    logits = logits_of_mask(mask, 64)
+    assert logits.shape == (64, 64)
+    assert (logits.min(), logits.max()) == (-10, 10)
+
+
+def test_mask_too_small_for_the_network_is_refused():
+    mask = np.zeros((2000, 2000), bool)
+    mask[5, 5] = True
+    with pytest.raises(PromptError, match=r'the mask of 1 pixels vanishes .* 256x256'):
+        network_mask(mask, 256)
+
+
+def test_images_are_squared():
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    assert resize_video_frame(image, 32).shape == (32, 32, 3)
+    assert resize_still(image, 32).dtype == np.float32
+    np.testing.assert_array_equal(resize_video_frame(image[:48, :48], 48), image[:48, :48])
