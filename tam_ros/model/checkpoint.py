@@ -57,14 +57,17 @@ def _read_torch(path: Path) -> object:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f'{path} is refused: it is no PyTorch checkpoint of plain tensors '
-            f'(it is another kind of file, or asks to run code): {str(error).splitlines()[0]}'
+            f'(it is another kind of file, or asks to run code): {_first_line(error)}'
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         size = path.stat().st_size
         raise CheckpointError(
-            f'{path} ({size:,} bytes) is truncated or no PyTorch file: '
-            f'{str(error).splitlines()[0]}'
+            f'{path} ({size:,} bytes) is truncated or no PyTorch file: {_first_line(error)}'
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split('\n')[0] or type(error).__name__
 
 
 def _state_dict_of(content: object, path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,20 @@
+"""Install the ROS-free core with pip; a ROS workspace builds the whole package with colcon."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name='tam_ros',
+    version='0.1.0',
+    description='Promptable object tracking for robots with EdgeTAM',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['tam_ros', 'tam_ros.*'], exclude=['tam_ros.ros']),
+    install_requires=[
+        'numpy>=1.21',
+        'opencv-python-headless>=4.5',
+        'pillow>=9.1',
+        'tqdm>=4.57',
+    ],
+    extras_require={'torch': ['torch>=2.1', 'safetensors>=0.4']},
+    entry_points={'console_scripts': ['tam_download_weights = tam_ros.weights:main']},
+)
