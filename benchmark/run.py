@@ -1,0 +1,64 @@
+"""Run the benchmarks: `make bench [REFERENCE=checkout] [BENCH_ARGS="stages ros memory"]`."""
+
+import argparse
+import platform
+from datetime import date
+from pathlib import Path
+
+import resident_memory
+import stages
+import torch
+
+ALL = ('stages', 'ros', 'memory')
+
+
+def machine_line(threads: int) -> str:
+    """Return what the figures were measured on."""
+    with open('/proc/cpuinfo') as file:
+        models = [line.split(':')[1].strip() for line in file if line.startswith('model name')]
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    return (
+        f'{date.today()}, {models[0] if models else platform.machine()} x {len(models)}, {gpu}, '
+        f'{threads} threads, torch {torch.__version__}, Python {platform.python_version()}'
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('what', nargs='*', default=ALL, help=f'of {", ".join(ALL)}')
+    parser.add_argument('--reference', type=Path, help='checkout of the official EdgeTAM code')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
+    parser.add_argument('--objects', type=int, nargs='+', default=[1, 3, 8])
+    parser.add_argument('--frames', type=int, default=17, help='per case; memory is full at 7')
+    parser.add_argument('--memory-frames', type=int, default=10_000)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run what was asked for and print tables."""
+    options = parse_arguments()
+    print(machine_line(options.threads), flush=True)
+    if 'stages' in options.what:
+        print('\n## Milliseconds per frame, 1280x720 input, full memory\n', flush=True)
+        stages.measure(
+            [stages.Case(s, n) for s in options.sizes for n in options.objects],
+            frames=options.frames,
+            threads=options.threads,
+            device=options.device,
+            checkout=options.reference,
+        )
+    if 'ros' in options.what:
+        import ros_cost  # here: the other benchmarks run without ROS
+
+        print('\n## Milliseconds of ROS per 1280x720 frame, beside the tracker\n', flush=True)
+        ros_cost.measure()
+    if 'memory' in options.what:
+        print('\n## Resident memory, two objects at 256 px\n', flush=True)
+        resident_memory.measure(options.memory_frames)
+
+
+if __name__ == '__main__':
+    main()
