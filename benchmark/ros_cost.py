@@ -80,9 +80,8 @@ def measure(frames: int = 300, objects: tuple[int, ...] = (1, 3, 8)) -> None:
     node = tracker.TrackerNode()
     try:
         wait_for_subscribers(node)
-        print(
-            '| objects | decode p50 | publish p50 | both p50 | both p95 |\n|---|---|---|---|---|'
-        )
+        print('| objects | receive p50 | decode p50 | publish p50 | all p50 | all p95 |')
+        print('|---|---|---|---|---|---|')
         for count in objects:
             print_row(count, np.array(time_frames(node, frames, count)) * 1e3)
     finally:
