@@ -5,11 +5,12 @@ import platform
 from datetime import date
 from pathlib import Path
 
+import parity
 import resident_memory
 import stages
 import torch
 
-ALL = ('stages', 'ros', 'memory')
+ALL = ('stages', 'parity', 'ros', 'memory')
 
 
 def machine_line(threads: int) -> str:
@@ -50,6 +51,10 @@ def main() -> None:
             device=options.device,
             checkout=options.reference,
         )
+    if 'parity' in options.what and options.reference:
+        print('\n## Difference from the reference, two objects at 256 px\n', flush=True)
+        images_rgb = stages.noise_frames(options.frames)
+        parity.measure(stages.Case(256, 2), images_rgb, options.reference, options.threads)
     if 'ros' in options.what:
         import ros_cost  # here: the other benchmarks run without ROS
 
