@@ -1,22 +1,15 @@
 """Resident memory of the tracker over many frames."""
 
-import os
 import time
 
 import numpy as np
 
 from tam_ros.engine.torch_engine import load_torch_engine
 from tam_ros.prompts import Prompt
+from tam_ros.ros.diagnostics import resident_mb
 from tam_ros.tracker.session import Session
 
 PROMPT_EVERY = 250  # frames: corrections come all the time
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process in MiB."""
-    with open('/proc/self/statm') as file:
-        pages = int(file.read().split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def measure(frames: int, image_size: int = 256) -> None:

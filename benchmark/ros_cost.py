@@ -51,6 +51,9 @@ class StillEngine:
     def encode_memory(self, features, mask_logits, *, from_prompt):
         return mask_logits
 
+    def device_memory_mb(self):
+        return 0.0
+
     def allocate_store(self, objects, slots, pointers):
         return StillStore(np.zeros((objects, SIDE, SIDE), np.float32))
 

@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 
 import parity
-import resident_memory
 import stages
 import torch
 
@@ -56,11 +55,13 @@ def main() -> None:
         images_rgb = stages.noise_frames(options.frames)
         parity.measure(stages.Case(256, 2), images_rgb, options.reference, options.threads)
     if 'ros' in options.what:
-        import ros_cost  # here: the other benchmarks run without ROS
+        import ros_cost  # here, as below: the other benchmarks run without ROS
 
         print('\n## Milliseconds of ROS per 1280x720 frame, beside the tracker\n', flush=True)
         ros_cost.measure()
     if 'memory' in options.what:
+        import resident_memory
+
         print('\n## Resident memory, two objects at 256 px\n', flush=True)
         resident_memory.measure(options.memory_frames)
 

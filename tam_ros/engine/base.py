@@ -126,5 +126,8 @@ class Engine(Protocol):
     def encode_memory(self, features: Array, mask_logits: Array, *, from_prompt: bool) -> Array:
         """Make memories of a frame from B masks: numpy or opaque (B, m, m) logits."""
 
+    def device_memory_mb(self) -> float:
+        """Return the MiB held on an accelerator; 0 where the engine works in host memory."""
+
     def allocate_store(self, objects: int, slots: int, pointers: int) -> MemoryStore:
         """Return an empty store for that many objects, memories and pointers of each."""

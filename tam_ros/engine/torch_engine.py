@@ -178,6 +178,12 @@ class TorchEngine:
             zeros(objects, pointers, config.model_dim),
         )
 
+    def device_memory_mb(self) -> float:
+        """Return the MiB that PyTorch holds on the GPU; 0 on the CPU."""
+        if self._device.type == 'cpu':
+            return 0.0
+        return torch.cuda.memory_reserved(self._device) / 2**20
+
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 

@@ -1,6 +1,6 @@
 """The node's diagnostics: what an operator wants to know once a second."""
 
-import resource
+import os
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -35,6 +35,8 @@ def diagnostics_message(
     return message
 
 
-def peak_resident_mb() -> float:
-    """Return the most memory this process has had resident, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def resident_mb() -> float:
+    """Return the memory this process has resident, in MiB."""
+    with open('/proc/self/statm') as file:
+        pages = int(file.read().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 2**20

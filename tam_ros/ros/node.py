@@ -23,7 +23,7 @@ from tam_ros.engine.base import Engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
 from tam_ros.ros.conversions import ImageError
-from tam_ros.ros.diagnostics import diagnostics_message, peak_resident_mb
+from tam_ros.ros.diagnostics import diagnostics_message, resident_mb
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
@@ -54,7 +54,7 @@ class TrackerNode(Node):
         super().__init__('tam')
         declare_parameters(self)
         engine = self._load_engine()
-        self._engine_spec = engine.spec
+        self._engine = engine
         self._session = Session(
             engine,
             session_options(self),
@@ -180,10 +180,11 @@ class TrackerNode(Node):
         message = diagnostics_message(
             self.get_fully_qualified_name(),
             self.get_clock().now().to_msg(),
-            self._engine_spec,
+            self._engine.spec,
             self._statistics,
             dropped_frames=self._worker.dropped,
-            peak_memory_mb=f'{peak_resident_mb():.0f}',
+            resident_memory_mb=f'{resident_mb():.0f}',
+            device_memory_mb=f'{self._engine.device_memory_mb():.0f}',
         )
         self._diagnostics.publish(message)
 

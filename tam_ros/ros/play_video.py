@@ -10,15 +10,19 @@ import cv2
 import numpy as np
 import rclpy
 import rclpy.utilities
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
 
 from tam_ros.ros.conversions import array_to_image, bytes_of
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
 DEFAULT_RATE_HZ = 30.0
+HOLD_PERIOD_S = 1.0  # between two times of the held first frame
+ACKNOWLEDGED_WITHIN = Duration(seconds=1.0)
 
 
 class SourceError(ValueError):
@@ -35,13 +39,20 @@ def open_source(source: str) -> tuple[float, Iterator[np.ndarray]]:
         files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not files:
             raise SourceError(f'{source} holds no images ({", ".join(IMAGE_SUFFIXES)})')
-        return DEFAULT_RATE_HZ, (cv2.imread(str(file)) for file in files)
+        return DEFAULT_RATE_HZ, map(_read, files)
     if not source.isdigit() and not path.is_file():
         raise SourceError(f'{source} is no file, folder or webcam number')
     capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
     if not capture.isOpened():
         raise SourceError(f'{source} cannot be opened as a video')
     return capture.get(cv2.CAP_PROP_FPS) or DEFAULT_RATE_HZ, _frames(capture)
+
+
+def _read(file: Path) -> np.ndarray:
+    image = cv2.imread(str(file))
+    if image is None:
+        raise SourceError(f'{file} cannot be read as an image')
+    return image
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
@@ -68,7 +79,11 @@ def camera_info(width: int, height: int) -> CameraInfo:
 
 
 class VideoPlayer(Node):
-    """Publishes frames at a rate, stamped with the time of publication."""
+    """Publishes frames at a rate, stamped with the time of publication.
+
+    Started paused, it repeats its first frame under one stamp until the service `~/play` is
+    called: time for prompts on that frame, which stays the newest.
+    """
 
     def __init__(self, options: argparse.Namespace):
         super().__init__('play_video')
@@ -76,6 +91,7 @@ class VideoPlayer(Node):
         rate_hz, self._frames = open_source(options.source)
         if options.loop:
             self._frames = itertools.chain(self._frames, self._again())
+        self._rate_hz = options.rate or rate_hz
         self._frame_id = options.frame_id
         self.done = False
         self._compressed = options.compressed
@@ -84,23 +100,56 @@ class VideoPlayer(Node):
             self.resolve_topic_name('image_raw') + ('/compressed' if self._compressed else ''),
             qos_profile_sensor_data,
         )
-        self._info = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
-        rate_hz = options.rate or rate_hz
-        self.create_timer(1.0 / rate_hz, self._publish_next)
-        self.get_logger().info(f'playing {options.source} at {rate_hz:.2f} Hz')
+        # Small and reliable, as camera drivers have it: tells a subscriber of every frame.
+        self._info = self.create_publisher(CameraInfo, 'camera_info', QoSProfile(depth=10))
+        if options.start_paused:
+            self._hold_first_frame()
+        else:
+            self._play()
 
     def _again(self) -> Iterator[np.ndarray]:
         while True:
             yield from open_source(self._options.source)[1]
 
+    def _play(self) -> None:
+        self._holding = None
+        self.create_timer(1.0 / self._rate_hz, self._publish_next)
+        self.get_logger().info(f'playing {self._options.source} at {self._rate_hz:.2f} Hz')
+
+    def _hold_first_frame(self) -> None:
+        frame = next(self._frames, None)
+        if frame is None:
+            raise SourceError(f'{self._options.source} has no frames')
+        info = self._info_of(frame)
+        self._holding = self.create_timer(HOLD_PERIOD_S, lambda: self._publish(frame, info))
+        service = self.create_service(Trigger, '~/play', self._on_play)
+        self.get_logger().info(f'holding the first frame until {service.service_name} is called')
+
+    def _on_play(self, _, response: Trigger.Response) -> Trigger.Response:
+        if self._holding is None:
+            response.message = 'playing already'
+            return response
+        self.destroy_timer(self._holding)
+        self._play()
+        response.success = True
+        return response
+
     def _publish_next(self) -> None:
         frame = next(self._frames, None)
         if frame is None:
+            self._info.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
             self.done = True
-            return
+        else:
+            self._publish(frame, self._info_of(frame))
+
+    def _info_of(self, frame: np.ndarray) -> CameraInfo:
+        """Return the calibration for a frame that is shot now."""
         info = camera_info(frame.shape[1], frame.shape[0])
         info.header.frame_id = self._frame_id
         info.header.stamp = self.get_clock().now().to_msg()
+        return info
+
+    def _publish(self, frame: np.ndarray, info: CameraInfo) -> None:
         self._image.publish(self._message(frame, info.header))
         self._info.publish(info)
 
@@ -121,6 +170,9 @@ def parse_arguments(arguments) -> argparse.Namespace:
         '--rate', type=float, default=0.0, help="frames per second; 0: the video's"
     )
     parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument(
+        '--start-paused', action='store_true', help='repeat the first frame until ~/play is called'
+    )
     parser.add_argument('--compressed', action='store_true', help='publish JPEG')
     parser.add_argument('--frame-id', default='camera_color_optical_frame')
     return parser.parse_args(arguments)
