@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine
+from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
 from tam_ros.masks import fill_small_holes
 from tam_ros.preprocess import check_image, logits_of_mask, network_mask, resize_video_frame
 from tam_ros.prompts import Prompt, PromptError, check_prompt, merge_prompts, network_points
@@ -21,6 +21,7 @@ from tam_ros.tracker.memory import (
     plan_memories,
 )
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
+from tam_ros.tracker.track import Frame, Track
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
@@ -36,38 +37,6 @@ class SessionOptions:
 
     lost_after_s: float = 2.0
     exclusive_masks: bool = True
-
-
-@dataclass
-class _Track:
-    """One object: its place in the store, what it remembers, and its answer on this frame."""
-
-    object_id: int
-    label: str
-    row: int
-    memory: ObjectMemory
-    logits: np.ndarray  # m, m
-    score: float  # presence logit
-    iou: float
-    visible_ns: int  # when last seen
-    attended: int | None = None  # its row in this frame's conditioned features
-    prompt: Prompt | None = None  # given on this frame
-    pointer: Array | None = None  # of that prompt; its memory is yet to be encoded
-
-    @property
-    def visible(self) -> bool:
-        return self.score > 0
-
-
-@dataclass
-class _Frame:
-    """The newest frame: what prompts on it need."""
-
-    index: int
-    stamp_ns: int
-    size_wh: tuple[int, int]
-    features: Array
-    attended: Array | None = None
 
 
 class Session:
@@ -97,8 +66,8 @@ class Session:
         self._limits = MemoryLimits(max_prompted_frames, engine.spec.recent_memories)
         limits = self._limits
         self._store = engine.allocate_store(max_objects, limits.slots, limits.pointer_slots)
-        self._tracks: dict[int, _Track] = {}
-        self._frame: _Frame | None = None
+        self._tracks: dict[int, Track] = {}
+        self._frame: Frame | None = None
         self._last_id = 0
 
     # -- what a user calls ------------------------------------------------------------------
@@ -117,7 +86,7 @@ class Session:
         self._remember_prompts()
         image = resize_video_frame(image_rgb, self._engine.spec.image_size)
         index = self._frame.index + 1 if self._frame else 0
-        self._frame = _Frame(index, stamp_ns, size_wh, self._engine.encode_image(image))
+        self._frame = Frame(index, stamp_ns, size_wh, self._engine.encode_image(image))
         if self._tracks:
             self._track()
         return replace(self.latest(), reset_reason=reset_reason)
@@ -220,7 +189,7 @@ class Session:
         self._store.write(rows, [slot for slot, _ in slots], memory)
         self._store.write_pointers(rows, [slot for _, slot in slots], decoded.pointers)
 
-    def _update(self, track: _Track, decoded: Decoded, i: int) -> None:
+    def _update(self, track: Track, decoded: Decoded, i: int) -> None:
         """Take over answer i of a batch."""
         track.score, track.iou = float(decoded.score[i]), float(decoded.iou[i])
         track.logits = decoded.logits[i]
@@ -229,7 +198,7 @@ class Session:
             if self._engine.spec.mode == 'interactive':
                 track.logits = fill_small_holes(track.logits)
 
-    def _state(self, track: _Track) -> ObjectState:
+    def _state(self, track: Track) -> ObjectState:
         if track.visible:
             return ObjectState.TRACKED
         unseen_s = (self._frame.stamp_ns - track.visible_ns) * 1e-9
@@ -237,7 +206,7 @@ class Session:
 
     # -- prompts ----------------------------------------------------------------------------
 
-    def _frame_of(self, prompt: Prompt) -> _Frame:
+    def _frame_of(self, prompt: Prompt) -> Frame:
         """Return the frame that a prompt was made on."""
         if self._frame is None:
             raise PromptError('no frame has arrived yet: is the camera publishing?')
@@ -249,7 +218,7 @@ class Session:
         return self._frame
 
     def _decode_prompt(
-        self, frame: _Frame, prompt: Prompt, track: _Track | None
+        self, frame: Frame, prompt: Prompt, track: Track | None
     ) -> tuple[np.ndarray, Decoded]:
         """Return ((m, m) logits, decoding) of a prompt, without changing anything."""
         if prompt.mask is not None:
@@ -267,7 +236,7 @@ class Session:
         logits = decoded.logits[0]
         return fill_small_holes(logits) if spec.mode == 'interactive' else logits, decoded
 
-    def _decode_given_mask(self, frame: _Frame, mask: np.ndarray) -> tuple[np.ndarray, Decoded]:
+    def _decode_given_mask(self, frame: Frame, mask: np.ndarray) -> tuple[np.ndarray, Decoded]:
         """A given mask is its own answer: certain, and only its pointer is decoded."""
         spec = self._engine.spec
         resized = network_mask(mask, spec.image_size)
@@ -276,10 +245,10 @@ class Session:
         certain = replace(decoded, iou=np.ones(1), score=np.full(1, 10.0))
         return logits_of_mask(resized, spec.mask_side), certain
 
-    def _new_track(self, label: str) -> _Track:
+    def _new_track(self, label: str) -> Track:
         used = {t.row for t in self._tracks.values()}
         row = next(r for r in range(self._max_objects) if r not in used)
-        track = _Track(
+        track = Track(
             object_id=self._next_id(),
             label=label,
             row=row,
@@ -300,7 +269,7 @@ class Session:
             return self._last_id
         return next(i for i in range(1, LARGEST_ID + 1) if i not in self._tracks)
 
-    def _answer(self, track: _Track, prompt: Prompt, logits: np.ndarray, decoded: Decoded) -> None:
+    def _answer(self, track: Track, prompt: Prompt, logits: np.ndarray, decoded: Decoded) -> None:
         """Make a prompt's answer the object's answer on this frame."""
         track.score, track.iou = float(decoded.score[0]), float(decoded.iou[0])
         track.logits = logits
@@ -321,7 +290,7 @@ class Session:
         for track in self._tracks.values():
             track.prompt = track.pointer = track.attended = None
 
-    def _find(self, object_id: int) -> _Track:
+    def _find(self, object_id: int) -> Track:
         if object_id not in self._tracks:
             known = ', '.join(map(str, self._tracks)) or 'none'
             raise PromptError(f'object id {object_id} is unknown: tracked are {known}')

@@ -1,0 +1,41 @@
+"""What the session holds of each object, and of the newest frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tam_ros.engine.base import Array
+from tam_ros.prompts import Prompt
+from tam_ros.tracker.memory import ObjectMemory
+
+
+@dataclass
+class Track:
+    """One object: its place in the store, what it remembers, and its answer on this frame."""
+
+    object_id: int
+    label: str
+    row: int
+    memory: ObjectMemory
+    logits: np.ndarray  # m, m
+    score: float  # presence logit
+    iou: float
+    visible_ns: int  # when last seen
+    attended: int | None = None  # its row in this frame's conditioned features
+    prompt: Prompt | None = None  # given on this frame
+    pointer: Array | None = None  # of that prompt; its memory is yet to be encoded
+
+    @property
+    def visible(self) -> bool:
+        return self.score > 0
+
+
+@dataclass
+class Frame:
+    """The newest frame: what prompts on it need."""
+
+    index: int
+    stamp_ns: int
+    size_wh: tuple[int, int]
+    features: Array
+    attended: Array | None = None
