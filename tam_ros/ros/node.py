@@ -5,12 +5,14 @@ services and parameters answer while a frame is worked on.
 """
 
 import os
+import signal
 import sys
 import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -194,7 +196,7 @@ def main(arguments=None) -> int:
     rclpy.init(args=arguments)
     try:
         node = TrackerNode()
-    except (ValueError, DownloadError) as error:
+    except (ValueError, DownloadError, ParameterException) as error:
         rclpy.logging.get_logger('tam').fatal(str(error))
         rclpy.try_shutdown()
         return 1
@@ -209,6 +211,7 @@ def _spin(node: TrackerNode) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal and ros2 launch send two
         ended = node.stop()
         rclpy.try_shutdown()
     if not ended:  # a frame that takes long is still computed, and nobody waits for it
