@@ -6,7 +6,7 @@ import pickle
 import pytest
 import safetensors.torch
 import torch
-from conftest import calm_network
+from calm import calm_network
 
 from tam_ros.model.checkpoint import CheckpointError, load_weights
 from tam_ros.model.config import EdgeTAMConfig

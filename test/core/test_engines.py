@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import calm_network
+from calm import calm_network
 
 from tam_ros.engine.base import DecoderPrompts, EngineError, MemoryPlan
 from tam_ros.engine.torch_engine import TorchEngine, check_device, load_torch_engine
