@@ -64,7 +64,14 @@ def image_to_rgb(msg: Image) -> np.ndarray:
         )
     channels, conversion = _TO_RGB[msg.encoding]
     pixels = _view(msg, channels)
-    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+    if conversion is None:
+        return pixels
+    try:
+        return cv2.cvtColor(pixels, conversion)
+    except cv2.error as error:  # such as an odd width where two pixels share their colour
+        raise ImageError(
+            f'image of {msg.width}x{msg.height} {msg.encoding} cannot be converted: {error.err}'
+        ) from error
 
 
 def _view(msg: Image, channels: int) -> np.ndarray:
