@@ -1,0 +1,121 @@
+"""What is published for each frame, and that all of it agrees pixel for pixel."""
+
+import numpy as np
+import pytest
+from tam_ros.msg import TrackedObjectArray
+from tracker import pixels_of
+
+POINTS = [(40, 110), (90, 110), (160, 30), (250, 200)]
+
+
+@pytest.fixture(scope='module')
+def node(start_tracker):
+    return start_tracker()
+
+
+@pytest.fixture
+def tracker(node, frames):
+    """The node with several objects that overlap."""
+    node.set_parameter('exclusive_masks', True)
+    node.reset()
+    node.show(frames[0])
+    for i, point in enumerate(POINTS):
+        assert node.add(points=[point], label=f'part {i}').success
+    return node
+
+
+def test_every_output_carries_the_header_of_its_image(tracker, frames):
+    answer = tracker.show(frames[1])
+    outputs = [answer.objects, answer.detections, answer.label_image, answer.overlay]
+    parts = [o.mask for o in answer.objects.objects] + list(answer.detections.detections)
+    assert len(parts) > len(POINTS)
+    for message in outputs + parts:
+        assert message.header == answer.image.header
+
+
+def test_frame_without_objects_is_published_too(tracker, frames):
+    tracker.reset()
+    answer = tracker.show(frames[1])
+    assert answer.objects.objects == []
+    assert answer.detections.detections == []
+    assert not pixels_of(answer.label_image).any()
+    assert (pixels_of(answer.overlay) == frames[1]).all()
+
+
+def test_messages_give_the_size_of_the_image(tracker, frames):
+    answer = tracker.show(frames[1])
+    assert (answer.objects.image_width, answer.objects.image_height) == (320, 240)
+    label_image, overlay = answer.label_image, answer.overlay
+    assert (label_image.width, label_image.height, label_image.step) == (320, 240, 640)
+    assert (overlay.width, overlay.height, overlay.step) == (320, 240, 960)
+    assert (label_image.encoding, overlay.encoding) == ('16UC1', 'rgb8')
+
+
+def test_boxes_are_tight_around_masks(tracker, frames):
+    answer = tracker.show(frames[1])
+    assert len(answer.ids) == len(POINTS)
+    for tracked in answer.objects.objects:
+        mask = pixels_of(tracked.mask)
+        assert mask.shape == (tracked.box.height, tracked.box.width)
+        assert set(np.unique(mask)) <= {0, 255}
+        for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]):
+            assert edge.any()
+
+
+def test_label_image_and_exclusive_masks_agree_in_every_pixel(tracker, frames):
+    answer = tracker.show(frames[1])
+    labels, masks = pixels_of(answer.label_image), answer.masks()
+    assert len(masks) == len(POINTS)
+    for object_id, mask in masks.items():
+        assert 20 < mask.sum() < labels.size / 2
+        assert (mask == (labels == object_id)).all()
+    assert sum(mask.sum() for mask in masks.values()) == (labels > 0).sum()
+
+
+def test_masks_overlap_once_exclusive_masks_is_switched_off(tracker, frames):
+    assert tracker.set_parameter('exclusive_masks', False).successful
+    answer = tracker.show(frames[1])
+    labels, masks = pixels_of(answer.label_image), answer.masks()
+    assert (sum(mask.astype(int) for mask in masks.values()) > 1).any()
+    assert (np.any(list(masks.values()), axis=0) == (labels > 0)).all()
+    for object_id, mask in masks.items():
+        assert mask[labels == object_id].all()
+
+
+def test_detections_say_the_same_as_objects(tracker, frames):
+    answer = tracker.show(frames[1])
+    assert len(answer.detections.detections) == len(POINTS)
+    for tracked, detection in zip(answer.objects.objects, answer.detections.detections):
+        box, center = tracked.box, detection.bbox.center.position
+        assert detection.id == str(tracked.id)
+        assert (detection.bbox.size_x, detection.bbox.size_y) == (box.width, box.height)
+        assert (center.x, center.y) == (
+            box.x_offset + box.width / 2,
+            box.y_offset + box.height / 2,
+        )
+        (hypothesis,) = detection.results
+        assert hypothesis.hypothesis.class_id == tracked.label
+        assert hypothesis.hypothesis.score == pytest.approx(tracked.score)
+
+
+def test_overlay_covers_masks_as_much_as_overlay_opacity_says(tracker, frames):
+    for object_id in [o.id for o in tracker.objects().objects][1:]:
+        tracker.remove(object_id)
+    unchanged = {}
+    for opacity in (0.0, 1.0):
+        assert tracker.set_parameter('overlay_opacity', opacity).successful
+        answer = tracker.show(frames[1])
+        (mask,) = answer.masks().values()
+        same = (pixels_of(answer.overlay) == frames[1]).all(axis=2)
+        assert same[~mask].mean() > 0.5  # the rest: outlines, boxes and captions
+        unchanged[opacity] = same[mask].mean()
+    assert unchanged[0.0] > 0.02
+    assert unchanged[1.0] < 0.001
+
+
+def test_objects_are_published_while_nobody_wants_pictures(start_tracker, frames):
+    tracker = start_tracker()
+    objects = tracker.robot.record(TrackedObjectArray, '/tam/objects')
+    with tracker.streaming(frames[0], 5):
+        tracker.robot.wait(lambda: objects, 'objects')
+    assert objects[0].image_width == 320

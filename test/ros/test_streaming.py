@@ -1,0 +1,122 @@
+"""A camera that is faster than the tracker, and what diagnostics say of it."""
+
+import time
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+CAMERA_HZ = 60
+SERVICE_S = 3.0  # a frame takes 0.2 s; the rest is for machines that are busy
+
+
+@pytest.fixture(scope='module')
+def tracker(start_tracker):
+    return start_tracker()
+
+
+@pytest.fixture(scope='module')
+def diagnostics(tracker):
+    return tracker.robot.record(DiagnosticArray, '/diagnostics')
+
+
+def newest(diagnostics) -> dict[str, str]:
+    return {pair.key: pair.value for pair in diagnostics[-1].status[0].values}
+
+
+def stamps_ns(messages) -> np.ndarray:
+    return np.array([m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages])
+
+
+def test_diagnostics_warn_until_the_first_image_and_name_engine_and_device(tracker, diagnostics):
+    tracker.robot.wait(lambda: diagnostics, 'diagnostics')
+    (status,) = diagnostics[-1].status
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, 'no images')
+    assert status.name == '/tam: tracking'
+    values = newest(diagnostics)
+    assert values['engine'] == 'edgetam 256 px, interactive'
+    assert values['device'] == 'cpu'
+    assert float(values['rate_hz']) == 0
+
+
+def test_diagnostics_come_every_second(tracker, diagnostics):
+    first = len(diagnostics)
+    tracker.robot.wait(lambda: len(diagnostics) >= first + 4, 'four diagnostics')
+    periods_s = np.diff(stamps_ns(diagnostics[first:])) / 1e9
+    assert np.abs(periods_s - 1).max() < 0.5
+    assert abs(periods_s.mean() - 1) < 0.2
+
+
+def test_newest_frame_wins_where_the_camera_is_faster(tracker, frames, diagnostics):
+    tracker.show(frames[0])
+    assert tracker.add(points=[(90, 110)]).success
+    received = tracker.received['objects']
+    received.clear()
+    with tracker.streaming(frames[0], CAMERA_HZ) as sent_ns:
+        tracker.robot.wait(lambda: len(received) >= 15, '15 answers')
+        first = len(diagnostics)
+        tracker.robot.wait(lambda: len(diagnostics) > first + 1, 'diagnostics')
+    answered_ns = stamps_ns(received)
+    assert (np.diff(answered_ns) > 0).all()
+    assert set(answered_ns.tolist()) <= set(sent_ns)
+    assert len(answered_ns) < len(sent_ns) / 2
+    assert int(newest(diagnostics)['dropped_frames']) > len(sent_ns) / 4
+
+
+def test_answers_stay_fresh_where_the_camera_is_faster(tracker, frames):
+    tracker.show(frames[0])
+    received = tracker.received['objects']
+    received.clear()
+    with tracker.streaming(frames[0], CAMERA_HZ):
+        ages_s = []
+        for count in range(1, 11):
+            tracker.robot.wait(lambda count=count: len(received) >= count, 'an answer')
+            ages_s.append((tracker.robot.now_ns() - stamps_ns(received)[-1]) / 1e9)
+    assert np.median(ages_s) < 1.0  # a queue would add a second for each second of this
+
+
+def test_diagnostics_report_rate_and_latency_while_tracking(tracker, frames, diagnostics):
+    with tracker.streaming(frames[0], 30):
+        first = len(diagnostics)
+        tracker.robot.wait(lambda: len(diagnostics) > first + 2, 'diagnostics')
+    (status,) = diagnostics[-1].status
+    values = newest(diagnostics)
+    assert status.level == DiagnosticStatus.OK
+    assert status.message == f'tracking at {float(values["rate_hz"]):.1f} Hz'
+    assert 0.5 < float(values['rate_hz']) < 30
+    assert 0 < float(values['latency_p50_ms']) <= float(values['latency_p95_ms']) < 10_000
+    assert 0 < float(values['processing_p50_ms']) <= float(values['processing_p95_ms'])
+    assert float(values['processing_p50_ms']) <= float(values['latency_p95_ms'])
+
+
+def test_services_answer_within_about_a_frame_while_frames_stream(tracker, frames):
+    tracker.show(frames[0])
+    tracker.reset()
+    with tracker.streaming(frames[0], CAMERA_HZ):
+        for request in (
+            lambda: tracker.add(points=[(90, 110)]),
+            lambda: tracker.add(points=[(40, 30)], object_id=tracker.objects().objects[0].id),
+            lambda: tracker.remove(tracker.objects().objects[0].id),
+            tracker.reset,
+        ):
+            started = time.monotonic()
+            response = request()
+            assert time.monotonic() - started < 2 * SERVICE_S  # some ask two services
+            assert response.success, response.message
+        started = time.monotonic()
+        assert tracker.set_parameter('lost_after_s', 3.0).successful
+        assert time.monotonic() - started < SERVICE_S
+
+
+def test_prompt_while_frames_stream_is_in_every_later_frame(tracker, frames):
+    tracker.show(frames[0])
+    tracker.reset()
+    received = tracker.received['objects']
+    with tracker.streaming(frames[0], CAMERA_HZ):
+        prompted = tracker.add(points=[(90, 110)]).object
+        received.clear()
+        later = lambda: [m for m in received if m.header.stamp != prompted.mask.header.stamp]  # noqa: E731
+        tracker.robot.wait(lambda: len(later()) >= 5, 'five answers')
+    after = [m for m in later() if stamps_ns([m])[0] > stamps_ns([prompted.mask])[0]]
+    assert len(after) >= 5
+    assert all([o.id for o in m.objects] == [prompted.id] for m in after)
