@@ -3,16 +3,16 @@
 Everything in the picture is generated here: lathed and box meshes, numpy textures and scripted
 motion, rendered by MuJoCo. Usage: MUJOCO_GL=egl python make_clip.py --out FOLDER [--seed 7]
 """
+
 import argparse
 import os
 from pathlib import Path
 
-os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault('MUJOCO_GL', 'egl')
 
 import cv2  # noqa: E402
 import mujoco  # noqa: E402
 import numpy as np  # noqa: E402
-
 from clip_assets import BALL_RADIUS, CAN_RADIUS, meshes, textures  # noqa: E402
 from clip_masks import NAMES, save_masks  # noqa: E402
 
@@ -22,8 +22,16 @@ SHUTTER = 0.5  # part of the frame time the shutter is open
 LENS_BLUR = 0.65  # pixels; also what keeps the file small
 LIGHT = np.array([-0.75, -0.35, 1.5])
 LIGHT_RADIUS = 0.11
-GLOSS = {"mug": 0.7, "other_mug": 0.7, "ball": 0.5, "can": 0.6, "block": 0.15, "bottle": 0.8,
-         "box": 0.15, "pot": 0.2}
+GLOSS = {
+    'mug': 0.7,
+    'other_mug': 0.7,
+    'ball': 0.5,
+    'can': 0.6,
+    'block': 0.15,
+    'bottle': 0.8,
+    'box': 0.15,
+    'pot': 0.2,
+}
 
 SCENE = """
 <mujoco>
@@ -74,49 +82,64 @@ SCENE = """
 def background(rng):
     """Put books on a shelf at the wall, and a plant and two books at the back of the table."""
     box = '<geom type="box" size="{} {} {}" pos="{} {} {}" rgba="{} {} {} 1"/>'
-    parts = ['<geom type="box" size="1.3 .14 .015" pos="0 1.1 -.5" material="shelf"/>',
-             '<geom type="box" size="1.3 .14 .015" pos="0 1.1 -.07" material="shelf"/>']
+    parts = [
+        '<geom type="box" size="1.3 .14 .015" pos="0 1.1 -.5" material="shelf"/>',
+        '<geom type="box" size="1.3 .14 .015" pos="0 1.1 -.07" material="shelf"/>',
+    ]
     x = -1.1
     while x < 1.1:
-        half, tall = rng.uniform(.012, .03), rng.uniform(.1, .16)
-        colour = rng.uniform(.25, .6) * rng.uniform(.75, 1.1, 3)
-        parts.append(box.format(half, .09, tall, x + half, 1.1, -.485 + tall, *colour.round(2)))
-        x += 2 * half + rng.choice([.002, .002, .002, .15])
-    parts += [box.format(.11, .08, .014, .46, .36, .014, .36, .20, .20),
-              box.format(.09, .07, .011, .45, .37, .039, .24, .30, .36),
-              '<geom type="mesh" mesh="pot" material="pot" pos="-.44 .37 0"/>']
+        half, tall = rng.uniform(0.012, 0.03), rng.uniform(0.1, 0.16)
+        colour = rng.uniform(0.25, 0.6) * rng.uniform(0.75, 1.1, 3)
+        parts.append(box.format(half, 0.09, tall, x + half, 1.1, -0.485 + tall, *colour.round(2)))
+        x += 2 * half + rng.choice([0.002, 0.002, 0.002, 0.15])
+    parts += [
+        box.format(0.11, 0.08, 0.014, 0.46, 0.36, 0.014, 0.36, 0.20, 0.20),
+        box.format(0.09, 0.07, 0.011, 0.45, 0.37, 0.039, 0.24, 0.30, 0.36),
+        '<geom type="mesh" mesh="pot" material="pot" pos="-.44 .37 0"/>',
+    ]
     for angle in np.arange(0, 12) * 2.4:
         lean = 25 + 4 * angle
-        parts.append(f'<body pos="-.44 .37 .1" euler="0 0 {np.degrees(angle):.0f}"><geom '
-                     f'type="ellipsoid" size=".07 .02 .004" euler="0 {lean - 90:.0f} 0" '
-                     f'pos="{.07 * np.sin(np.radians(lean)):.3f} 0 '
-                     f'{.07 * np.cos(np.radians(lean)):.3f}" material="leaf"/></body>')
-    return "\n".join(parts)
+        parts.append(
+            f'<body pos="-.44 .37 .1" euler="0 0 {np.degrees(angle):.0f}"><geom '
+            f'type="ellipsoid" size=".07 .02 .004" euler="0 {lean - 90:.0f} 0" '
+            f'pos="{0.07 * np.sin(np.radians(lean)):.3f} 0 '
+            f'{0.07 * np.cos(np.radians(lean)):.3f}" material="leaf"/></body>'
+        )
+    return '\n'.join(parts)
 
 
 def tracked():
     """Describe the bodies that have an id, in the order of the ids."""
-    parts = [[("mug", "mug"), ("handle", "handle")], [("ball", "ball")], [("can", "can")],
-             [("block", "block")], [("bottle", "bottle")],
-             [("mug", "other_mug"), ("handle", "handle")], [("box", "box")]]
+    parts = [
+        [('mug', 'mug'), ('handle', 'handle')],
+        [('ball', 'ball')],
+        [('can', 'can')],
+        [('block', 'block')],
+        [('bottle', 'bottle')],
+        [('mug', 'other_mug'), ('handle', 'handle')],
+        [('box', 'box')],
+    ]
     geom = '<geom type="mesh" mesh="{}" material="{}"/>'
-    return "\n".join(f'<body name="{name}" mocap="true">'
-                     + "".join(geom.format(*part) for part in pair) + "</body>"
-                     for name, pair in zip(NAMES.values(), parts, strict=True))
+    return '\n'.join(
+        f'<body name="{name}" mocap="true">'
+        + ''.join(geom.format(*part) for part in pair)
+        + '</body>'
+        for name, pair in zip(NAMES.values(), parts, strict=True)
+    )
 
 
 def build(rng):
     """Compile the MuJoCo model from the generated meshes and textures."""
     files, tags = {}, []
     for name, data in meshes().items():
-        files[f"{name}.obj"] = data
+        files[f'{name}.obj'] = data
         tags.append(f'<mesh name="{name}" file="{name}.obj"/>')
     for name, image in textures(rng).items():
-        files[f"{name}.png"] = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+        files[f'{name}.png'] = cv2.imencode('.png', image[..., ::-1])[1].tobytes()
         tags.append(f'<texture name="{name}" type="2d" file="{name}.png"/>')
-    for name in GLOSS:
-        tags.append(f'<material name="{name}" texture="{name}" specular="{GLOSS[name]}"/>')
-    xml = SCENE.format(assets="\n".join(tags), background=background(rng), objects=tracked())
+    material = '<material name="{0}" texture="{0}" specular="{1}"/>'
+    tags += [material.format(name, gloss) for name, gloss in GLOSS.items()]
+    xml = SCENE.format(assets='\n'.join(tags), background=background(rng), objects=tracked())
     return mujoco.MjModel.from_xml_string(xml, files)
 
 
@@ -158,15 +181,15 @@ def poses(t):
     push = (box - 0.087, -0.04, 0.055) if t < 6.05 else (mug - 0.048, -0.215, 0.05)
     tilt, flat, spin = turn((1, 0, 0), 1.1), turn((1, 0, 0), np.pi / 2), (0, 1, 0)
     return {
-        "mug": ((mug, -0.215, 0), turn((0, 0, 1), -0.5)),
-        "ball": ((ball, 0.065, BALL_RADIUS), then(tilt, turn(spin, ball / BALL_RADIUS))),
-        "can": ((can_x(t), -0.07, CAN_RADIUS), then(flat, turn(spin, can_x(t) / CAN_RADIUS))),
-        "block": ((0.16 - 0.035 * hit, -0.12, 0.025), turn((0, 0, 1), 0.35 + 0.3 * hit)),
-        "bottle": ((0.20, 0.17, 0), turn((0, 0, 1), -0.25)),
-        "other mug": ((-0.09, -0.115, 0), turn((0, 0, 1), -0.7)),
-        "oats box": ((box, -0.04, 0.085), np.array([1, 0, 0, 0])),
-        "pusher": (np.array(push) - (0.5 * away, 0, -0.03 * away), np.array([1, 0, 0, 0])),
-        "camera": camera_pose(t),
+        'mug': ((mug, -0.215, 0), turn((0, 0, 1), -0.5)),
+        'ball': ((ball, 0.065, BALL_RADIUS), then(tilt, turn(spin, ball / BALL_RADIUS))),
+        'can': ((can_x(t), -0.07, CAN_RADIUS), then(flat, turn(spin, can_x(t) / CAN_RADIUS))),
+        'block': ((0.16 - 0.035 * hit, -0.12, 0.025), turn((0, 0, 1), 0.35 + 0.3 * hit)),
+        'bottle': ((0.20, 0.17, 0), turn((0, 0, 1), -0.25)),
+        'other mug': ((-0.09, -0.115, 0), turn((0, 0, 1), -0.7)),
+        'oats box': ((box, -0.04, 0.085), np.array([1, 0, 0, 0])),
+        'pusher': (np.array(push) - (0.5 * away, 0, -0.03 * away), np.array([1, 0, 0, 0])),
+        'camera': camera_pose(t),
     }
 
 
@@ -199,7 +222,7 @@ class Filmer:
         """Put every body where it is at time t, and the light at one point of its disc."""
         spiral = np.array([np.cos(2.4 * sample), np.sin(2.4 * sample), 0])
         offset = LIGHT_RADIUS * np.sqrt(sample / SUBFRAMES) * spiral
-        self.model.light("key").pos[:] = LIGHT + offset
+        self.model.light('key').pos[:] = LIGHT + offset
         for name, (place, quat) in poses(t).items():
             mocap = self.model.body(name).mocapid[0]
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = place, quat
@@ -211,10 +234,10 @@ class Filmer:
         for k in range(SUBFRAMES):
             step = k - SUBFRAMES // 2
             self.pose((index + SHUTTER * step / SUBFRAMES) / FPS, k)
-            self.colour.update_scene(self.data, "camera")
+            self.colour.update_scene(self.data, 'camera')
             total += (self.colour.render() / 255.0) ** 2.2
             if step == 0:
-                self.labels.update_scene(self.data, "camera")
+                self.labels.update_scene(self.data, 'camera')
                 labels = self.lut[self.labels.render()[..., 0]]
         return total / SUBFRAMES, labels
 
@@ -226,7 +249,7 @@ class Filmer:
 
 def develop(light, index, rng):
     """Turn linear light into an 8-bit BGR camera image: vignette, blur, noise."""
-    y, x = np.mgrid[-1:1:HEIGHT * 1j, -1:1:WIDTH * 1j]
+    y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     vignette = 1 - 0.13 * (x * x + y * y)
     drift = 1 + 0.05 * np.sin(0.021 * index) + 0.015 * np.sin(0.13 * index)
     light = cv2.GaussianBlur(light * (1.28 * vignette * drift)[..., None], (0, 0), LENS_BLUR)
@@ -238,21 +261,21 @@ def develop(light, index, rng):
 def main():
     """Render the clip and write clip.mp4 and clip_masks.zip."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("."))
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument('--out', type=Path, default=Path('.'))
+    parser.add_argument('--seed', type=int, default=7)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
     filmer, masks = Filmer(build(rng)), []
-    codec = cv2.VideoWriter_fourcc(*"mp4v")
-    video = cv2.VideoWriter(str(args.out / "clip.mp4"), codec, FPS, (WIDTH, HEIGHT))
+    codec = cv2.VideoWriter_fourcc(*'mp4v')
+    video = cv2.VideoWriter(str(args.out / 'clip.mp4'), codec, FPS, (WIDTH, HEIGHT))
     for index in range(FRAMES):
         light, labels = filmer.frame(index)
         video.write(np.ascontiguousarray(develop(light, index, rng)))
         masks.append(labels)
     video.release()
     filmer.close()
-    save_masks(args.out / "clip_masks.zip", masks)
+    save_masks(args.out / 'clip_masks.zip', masks)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

@@ -9,7 +9,8 @@ from tam_ros.tracker.results import FrameResult, ObjectResult, ObjectState
 
 GOLDEN_RATIO = 0.618034  # steps of hue by it keep neighbouring ids apart
 FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
-LINE_PX = 18
+LINE_PX, MARGIN_PX = 18, 3
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def color_of(object_id: int) -> tuple[int, int, int]:
@@ -27,11 +28,11 @@ def draw_overlay(image_rgb: np.ndarray, frame: FrameResult, opacity: float = 0.4
     captions = _Captions(canvas)
     for result in visible:
         x0, y0, _, _ = result.mask.box_xyxy
-        captions.draw(f'{_name(result)} {result.score:.2f}', (x0, y0 - 5), result.object_id)
+        captions.draw(f'{_name(result)} {result.score:.2f}', x0, y0, result.object_id)
     for result in frame.objects:
         if result.state in (ObjectState.OCCLUDED, ObjectState.LOST):
             text = f'{_name(result)} {result.state.name.lower()}'
-            captions.draw(text, (0, 0), result.object_id)
+            captions.draw(text, 0, 0, result.object_id)
     return canvas
 
 
@@ -52,23 +53,30 @@ def _name(result: ObjectResult) -> str:
 
 
 class _Captions:
-    """Draws texts inside the image, each below those it would cover."""
+    """Writes on plates in the objects' colours, inside the image, each below those in its way."""
 
     def __init__(self, canvas: np.ndarray):
         self._canvas = canvas
-        self._taken: list[tuple[int, int, int]] = []  # left, right, baseline
+        self._taken: list[tuple[int, int, int]] = []  # left, right, top
 
-    def draw(self, text: str, at_xy: tuple[int, int], object_id: int) -> None:
-        (width, _), _ = cv2.getTextSize(text, *FONT, 1)
-        left = max(4, min(at_xy[0], self._canvas.shape[1] - width - 4))
-        baseline = max(at_xy[1], LINE_PX)
-        while any(
-            left < right and other < left + width and abs(baseline - taken) < LINE_PX
-            for other, right, taken in self._taken
-        ):
-            baseline += LINE_PX
-        self._taken.append((left, left + width, baseline))
-        for shade, thickness in (((0, 0, 0), 3), (color_of(object_id), 1)):
-            cv2.putText(
-                self._canvas, text, (left, baseline), *FONT, shade, thickness, cv2.LINE_AA
-            )
+    def draw(self, text: str, x: int, y: int, object_id: int) -> None:
+        """Write with the plate's bottom left corner at x, y, if there is room."""
+        (text_width, _), _ = cv2.getTextSize(text, *FONT, 1)
+        width = text_width + 2 * MARGIN_PX
+        left = max(0, min(x, self._canvas.shape[1] - width))
+        top = self._free_top(left, left + width, max(0, y - LINE_PX))
+        self._taken.append((left, left + width, top))
+        color = color_of(object_id)
+        corner = (left + width - 1, top + LINE_PX - 1)
+        cv2.rectangle(self._canvas, (left, top), corner, color, cv2.FILLED)
+        ink = (0, 0, 0) if np.dot(color, LUMINANCE) > 128 else (255, 255, 255)
+        at_xy = (left + MARGIN_PX, top + LINE_PX - 5)
+        cv2.putText(self._canvas, text, at_xy, *FONT, ink, 1, cv2.LINE_AA)
+
+    def _free_top(self, left: int, right: int, top: int) -> int:
+        """Return the first line from top on that no other plate between left and right covers."""
+        tops = [t for other, end, t in self._taken if left < end and other < right]
+        for taken in sorted(tops):
+            if abs(top - taken) < LINE_PX:
+                top = taken + LINE_PX
+        return top

@@ -13,7 +13,7 @@ import rclpy.utilities
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -21,7 +21,8 @@ from tam_ros.ros.conversions import array_to_image, bytes_of
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
 DEFAULT_RATE_HZ = 30.0
-HOLD_PERIOD_S = 1.0  # between two times of the held first frame
+CAMERA_QOS = QoSProfile(depth=10)  # reliable, which suits subscribers of either kind
+HOLD_PERIOD_S = 2.0  # between two times of the held first frame
 ACKNOWLEDGED_WITHIN = Duration(seconds=1.0)
 
 
@@ -98,10 +99,9 @@ class VideoPlayer(Node):
         self._image = self.create_publisher(
             CompressedImage if self._compressed else Image,
             self.resolve_topic_name('image_raw') + ('/compressed' if self._compressed else ''),
-            qos_profile_sensor_data,
+            CAMERA_QOS,
         )
-        # Small and reliable, as camera drivers have it: tells a subscriber of every frame.
-        self._info = self.create_publisher(CameraInfo, 'camera_info', QoSProfile(depth=10))
+        self._info = self.create_publisher(CameraInfo, 'camera_info', CAMERA_QOS)
         if options.start_paused:
             self._hold_first_frame()
         else:
