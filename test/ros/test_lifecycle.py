@@ -38,6 +38,13 @@ def test_interrupt_ends_a_node_that_is_busy(start_tracker, frames, seconds):
         assert_ends_at_once(tracker.program)
 
 
+def test_interrupt_ends_a_node_whose_frame_takes_longer_than_that(start_tracker, frames):
+    tracker = start_tracker(image_size=2048)
+    tracker.publish(image_message(frames[0], 'rgb8', header_at(tracker.robot.now_ns())))
+    tracker.robot.let_pass(0.5)
+    assert_ends_at_once(tracker.program)
+
+
 def test_interrupt_ends_a_node_that_has_a_request(start_tracker, frames):
     tracker = start_tracker(image_size=512)
     tracker.show(frames[0])
