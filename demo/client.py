@@ -14,11 +14,11 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from tam_ros.msg import TrackedObject, TrackedObjectArray
-from tam_ros.srv import AddPrompt
 from vision_msgs.msg import Detection2DArray
 
+from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.ros.conversions import box_to_roi, image_to_rgb, stamp_to_ns
+from tam_ros.srv import AddPrompt
 
 TOPICS = {'objects': TrackedObjectArray, 'detections': Detection2DArray, 'overlay': Image}
 FRAMES_IN_PARTS = 20  # frames of which some, not all messages are kept

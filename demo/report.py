@@ -6,8 +6,9 @@ import time
 import numpy as np
 from client import Answer, DemoClient
 from film import Film
-from tam_ros.msg import TrackedObject
 from truth import Truth
+
+from tam_ros.msg import TrackedObject
 
 STATES = {
     TrackedObject.TENTATIVE: 'tentative',

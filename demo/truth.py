@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from clip.clip_masks import NAMES, load_masks
-from tam_ros.msg import TrackedObject
 
+from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import roi_to_box
 
 CLIP = Path(__file__).resolve().parent / 'clip'

@@ -9,8 +9,9 @@ from camera_encodings import ENCODINGS, encode, four_colors
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from robot import NS_PER_S, header_at, image_message
 from sensor_msgs.msg import CompressedImage
-from tam_ros.msg import TrackedObject
 from tracker import CAMERA, pixels_of
+
+from tam_ros.msg import TrackedObject
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from robot import header_at, image_message
-from tam_ros.srv import AddPrompt
 from tracker import prompt
+
+from tam_ros.srv import AddPrompt
 
 END_S = 2.0
 

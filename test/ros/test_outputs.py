@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from tam_ros.msg import TrackedObjectArray
 from tracker import pixels_of
+
+from tam_ros.msg import TrackedObjectArray
 
 POINTS = [(40, 110), (90, 110), (160, 30), (250, 200)]
 

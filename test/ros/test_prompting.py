@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Point
 from robot import image_message
+from tracker import masks_of, prompt, whole_mask
+
 from tam_ros.msg import TrackedObject
 from tam_ros.srv import AddPrompt
-from tracker import masks_of, prompt, whole_mask
 
 SIZE_WH = (320, 240)
 ON_OBJECT, ELSEWHERE = (90, 110), (250, 30)

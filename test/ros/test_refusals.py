@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 from robot import NS_PER_S, header_at, image_message
-from tam_ros.srv import AddPrompt
 from tracker import prompt
+
+from tam_ros.srv import AddPrompt
 
 WIDTH, HEIGHT = 320, 240
 POINT = [(90, 110)]

@@ -14,9 +14,10 @@ from rclpy.qos import QoSProfile
 from robot import Robot, header_at, image_message
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection2DArray
+
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
-from vision_msgs.msg import Detection2DArray
 
 CAMERA = '/camera/image'
 # Seconds to wait for an answer. Best effort may lose an image: then a newer one is sent.
