@@ -30,6 +30,7 @@ UNTRAINED = 'reproducible'
 UNTRAINED_IMAGE_SIZE = 256
 NOTICE = 'UNTRAINED WEIGHTS: the masks mean nothing yet'
 READY_TIMEOUT_S = 120.0
+SETTLE_S = 0.5  # for what was published before the last prompt to arrive
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,7 @@ def prompt(client: DemoClient, plan: Plan) -> None:
             object_ids.add(response.object.id)
     if not object_ids:
         raise DemoError('no prompt was accepted')
+    client.spin_until(lambda: False, SETTLE_S)
     client.expect(object_ids)
     client.wait_until(lambda: client.is_newest_answered, READY_TIMEOUT_S, 'the prompted frame')
 

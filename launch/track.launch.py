@@ -45,7 +45,7 @@ def _nodes(context):
     def value(name):
         return LaunchConfiguration(name).perform(context)
 
-    overrides = {name: kind(value(name)) for name, (_, kind) in OVERRIDES.items() if value(name)}
+    overrides = {name: _typed(name, value(name)) for name in OVERRIDES if value(name)}
     nodes = [
         Node(
             package='tam_ros',
@@ -59,14 +59,25 @@ def _nodes(context):
         )
     ]
     if value('rviz').lower() in ('true', '1', 'yes'):
-        nodes.append(_rviz(value('namespace')))
+        nodes.append(_rviz(value('namespace'), value('image')))
     return nodes
 
 
-def _rviz(namespace):
+def _typed(name, text):
+    kind = OVERRIDES[name][1]
+    try:
+        return kind(text)
+    except ValueError:
+        raise RuntimeError(f'{name}:={text} is no {kind.__name__}') from None
+
+
+def _rviz(namespace, image):
+    remappings = [('/camera/color/image_raw', image)]
+    if namespace:
+        remappings.append(('/tam/overlay', f'{namespace}/tam/overlay'))
     return Node(
         package='rviz2',
         executable='rviz2',
         arguments=['-d', str(SHARE / 'rviz' / 'track.rviz')],
-        remappings=[('/tam/overlay', f'{namespace}/tam/overlay')] if namespace else [],
+        remappings=remappings,
     )
