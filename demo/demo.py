@@ -30,6 +30,7 @@ UNTRAINED = 'reproducible'
 UNTRAINED_IMAGE_SIZE = 256
 NOTICE = 'UNTRAINED WEIGHTS: the masks mean nothing yet'
 READY_TIMEOUT_S = 120.0
+START_S = 1.0  # for the player to start and to end
 SETTLE_S = 0.5  # for what was published before the last prompt to arrive
 
 
@@ -220,7 +221,7 @@ def prompt(client: DemoClient, plan: Plan) -> None:
 def play(client: DemoClient, player: Program, plan: Plan) -> None:
     """Let the video run to its end, or the time's, and wait for the last answer."""
     client.play()
-    client.spin_until(lambda: player.ended, plan.seconds + 1 / plan.rate_hz)
+    client.spin_until(lambda: player.ended, plan.seconds + START_S)
     player.stop()
     client.spin_until(lambda: client.is_newest_answered, client.patience_s)
     if plan.truth and client.camera_frames > len(plan.truth):

@@ -20,6 +20,7 @@ class Program:
     def __init__(self, name: str, arguments: list[str], log: Path):
         self.name = name
         self._log = log
+        self._stopped = False
         with log.open('w') as file:
             self._process = subprocess.Popen(
                 [sys.executable, str(SCRIPTS / name), *arguments],
@@ -40,8 +41,8 @@ class Program:
         return self._process.poll() is not None
 
     def check(self) -> None:
-        """Raise DemoError, with the last lines of the log, if the process ended in failure."""
-        if self._process.poll():
+        """Raise DemoError, with the last lines of the log, if the process failed by itself."""
+        if self._process.poll() and not self._stopped:
             lines = self._log.read_text(errors='replace').splitlines()[-LINES_SHOWN:]
             raise DemoError(
                 f'{self.name} ended with status {self._process.returncode}:\n  '
@@ -50,6 +51,7 @@ class Program:
 
     def stop(self) -> None:
         """Interrupt the process as Ctrl-C does, and wait for its end."""
+        self._stopped = True
         if not self.ended:
             self._process.send_signal(signal.SIGINT)
         try:

@@ -59,7 +59,8 @@ def _nodes(context):
         )
     ]
     if value('rviz').lower() in ('true', '1', 'yes'):
-        nodes.append(_rviz(value('namespace'), value('image')))
+        # First, for launch to fail before the tracker runs where RViz is not installed.
+        nodes.insert(0, _rviz(value('namespace'), value('image')))
     return nodes
 
 
