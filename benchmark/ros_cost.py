@@ -20,10 +20,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from tam_ros.msg import TrackedObjectArray
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.engine.base import Decoded, EngineSpec
+from tam_ros.msg import TrackedObjectArray
 from tam_ros.prompts import Prompt
 from tam_ros.ros import node as tracker
 from tam_ros.ros.conversions import array_to_image
