@@ -14,7 +14,7 @@ PROMPT_EVERY = 250  # frames: corrections come all the time
 
 def measure(frames: int, image_size: int = 256) -> None:
     """Track two objects at a small size and print the memory at each power of ten."""
-    session = Session(load_torch_engine(image_size=image_size))
+    session = Session(load_torch_engine('edgetam', image_size=image_size))
     images = np.random.default_rng(0).integers(0, 256, (16, 240, 320, 3), np.uint8)
     start = time.monotonic()
     for t in range(frames):

@@ -88,13 +88,15 @@ class MemoryPlan:
 
     rows: (B,) rows of the store. slots: (B, M) memory slots; ages: (B, M) temporal slots, 0 for
     the newest tracked frame and `recent_memories` for a prompted one. pointer_slots: (B, P).
-    Missing entries follow the present ones.
+    Missing entries follow the present ones. matched: (B, 2) slots of the newest prompted memory
+    and of the newest of all, for networks that match a frame with a remembered one.
     """
 
     rows: np.ndarray
     slots: np.ndarray
     ages: np.ndarray
     pointer_slots: np.ndarray
+    matched: np.ndarray
 
 
 class MemoryStore(Protocol):

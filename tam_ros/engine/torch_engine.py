@@ -27,7 +27,7 @@ REPRODUCIBLE = 'reproducible'  # weights: made by rule, for tests and benchmarks
 
 
 def load_torch_engine(
-    model: str = 'edgetam',
+    model: str,
     weights: str | Path = REPRODUCIBLE,
     *,
     image_size: int = 0,
@@ -133,11 +133,15 @@ class TorchEngine:
         slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
         mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
+        latents, dense = self._network.config.latents, None
+        if self._network.config.propagation:
+            dense = store.memories[rows, self._tensor(plan.matched), latents:]
         memories = Memories(
-            store.memories[rows, slots.clamp(min=0)],  # B, M, tokens, C
+            store.memories[rows, slots.clamp(min=0), :latents],  # B, M, latents, C
             self._tensor(plan.ages).clamp(min=0),
             store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
             mask,
+            dense,
         )
         return self._network.attend_memory(features, memories)
 
@@ -171,10 +175,9 @@ class TorchEngine:
     def allocate_store(self, objects: int, slots: int, pointers: int) -> TorchMemoryStore:
         """Return a store of zeros for that many objects."""
         config = self._network.config
-        tokens = config.global_latents + config.grid_latents
         zeros = functools.partial(torch.zeros, device=self._device)
         return TorchMemoryStore(
-            zeros(objects, slots, tokens, config.memory_dim),
+            zeros(objects, slots, config.tokens, config.memory_dim),
             zeros(objects, pointers, config.model_dim),
         )
 

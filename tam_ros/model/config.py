@@ -8,7 +8,8 @@ class EdgeTAMConfig:
     """Sizes of one EdgeTAM network; the defaults are the published model (arXiv 2501.07256).
 
     image_size is the side in pixels of the square network input. It is not part of the weights:
-    any multiple of 16 * grid_side works with the same checkpoint.
+    any multiple of 16 * grid_side works with the same checkpoint. propagation adds dense
+    propagation (`propagation.py`), which the published model has not.
     """
 
     image_size: int = 1024
@@ -24,6 +25,7 @@ class EdgeTAMConfig:
     global_latents: int = 256
     grid_latents: int = 256
     recent_memories: int = 6
+    propagation: bool = False
 
     def __post_init__(self):
         step = 16 * self.grid_side
@@ -37,6 +39,16 @@ class EdgeTAMConfig:
     def grid_side(self) -> int:
         """Side of the square of grid latents."""
         return round(self.grid_latents**0.5)
+
+    @property
+    def latents(self) -> int:
+        """Perceiver latents of one memory."""
+        return self.global_latents + self.grid_latents
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of one memory: latents, and one per stride-8 cell with propagation."""
+        return self.latents + self.propagation * (2 * self.feature_side) ** 2
 
     @property
     def feature_side(self) -> int:
@@ -54,4 +66,15 @@ class EdgeTAMConfig:
         return self.model_dim // self.memory_dim
 
 
-MODELS = {'edgetam': EdgeTAMConfig()}
+TAM_NANO = EdgeTAMConfig(
+    image_size=384,
+    widths=(32, 64, 128, 256),
+    depths=(1, 2, 6, 1),
+    model_dim=128,
+    attention_ffn_dim=512,
+    decoder_ffn_dim=512,
+    global_latents=64,
+    grid_latents=64,
+    propagation=True,
+)
+MODELS = {'edgetam': EdgeTAMConfig(), 'tam_nano': TAM_NANO}

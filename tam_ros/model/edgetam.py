@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.image_encoder import ImageEncoder
 from tam_ros.model.layers import MLP, resize_bilinear
-from tam_ros.model.mask_decoder import MaskDecoder
+from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
 from tam_ros.model.memory_attention import MemoryAttention
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_encoder import PromptEncoder
+from tam_ros.model.propagation import DensePropagation
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10
@@ -28,15 +29,17 @@ class Features(NamedTuple):
     top: Tensor  # 1, C, h, h
     stride8: Tensor  # 1, C / 4, 2h, 2h
     stride4: Tensor  # 1, C / 8, 4h, 4h
+    keys: Tensor | None = None  # 1, 2h * 2h, key_dim: of dense propagation, where there is any
 
 
 class Memories(NamedTuple):
     """What B objects remember; M memories and P pointers each."""
 
-    tokens: Tensor  # B, M, tokens, memory_dim
+    tokens: Tensor  # B, M, latents, memory_dim
     slots: Tensor  # B, M int64: temporal slot, 0 newest tracked frame ... last = prompted frame
     pointers: Tensor  # B, P, C
     mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
+    dense: Tensor | None = None  # B, HINTS, cells, memory_dim: dense tokens, with propagation
 
 
 class PromptTensors(NamedTuple):
@@ -80,6 +83,7 @@ class EdgeTAM(nn.Module):
         self.sam_mask_decoder = MaskDecoder(config)
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         self.spatial_perceiver = SpatialPerceiver(config)
+        self.propagation = DensePropagation(config) if config.propagation else None
         dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
         self.register_buffer('dense_positions', dense, persistent=False)
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -95,11 +99,23 @@ class EdgeTAM(nn.Module):
         image = (image / 255 - self.pixel_mean) / self.pixel_std
         stride4, stride8, top = self.image_encoder(image)
         decoder = self.sam_mask_decoder
-        return Features(top, decoder.conv_s1(stride8), decoder.conv_s0(stride4))
+        stride8, stride4 = decoder.conv_s1(stride8), decoder.conv_s0(stride4)
+        keys = self.propagation.make_keys(stride8, top) if self.propagation else None
+        return Features(top, stride8, stride4, keys)
 
     def attend_memory(self, features: Features, memories: Memories) -> Tensor:
-        """Return (B, C, h, h) features conditioned on each object's memories."""
-        tokens, slots, pointers, mask = memories
+        """Return (B, C, h, h) features conditioned on each object's memories.
+
+        With dense propagation its hints follow as further channels; `decode_mask` expects them.
+        """
+        attended = self._attend_latents(features, memories)
+        if self.propagation is None:
+            return attended
+        hints = self.propagation.match(features.keys, memories.dense)
+        return torch.cat([attended, hints], dim=1)
+
+    def _attend_latents(self, features: Features, memories: Memories) -> Tensor:
+        tokens, slots, pointers, mask, _ = memories
         positions = self.spatial_perceiver.output_positions  # tokens, memory_dim
         temporal = self.maskmem_tpos_enc.flatten(1)[slots]  # B, M, memory_dim
         positions = positions + temporal[:, :, None]  # B, M, tokens, memory_dim
@@ -121,11 +137,12 @@ class EdgeTAM(nn.Module):
         Multimask prompts are answered by the best of three masks by predicted IoU, others by the
         single mask; with dynamic, the best of the three replaces that where it is unstable.
         """
-        plain = features.top + self.no_mem_embed.reshape(1, -1, 1, 1)
-        output = self._run_decoder(features, plain if attended is None else attended, prompts)
+        output = self.decode_candidates(features, attended, prompts)
+        return self.choose(output, multimask=prompts.multimask, dynamic=dynamic)
+
+    def choose(self, output: DecoderOutput, *, multimask: bool, dynamic: bool) -> Decoding:
         present = output.score > 0  # B, 1
         logits = output.logits.masked_fill(~present[..., None, None], ABSENT_LOGIT)
-        multimask = prompts.multimask
         chosen = _choose_candidate(logits, output.ious, multimask, dynamic)  # B, in 0..3
         rows = torch.arange(len(chosen), device=chosen.device)
         token = output.tokens[rows, chosen if multimask else torch.zeros_like(chosen)]
@@ -149,18 +166,47 @@ class EdgeTAM(nn.Module):
         labels = torch.zeros((len(masks), 0), dtype=torch.int64, device=masks.device)
         points = masks.new_zeros(len(masks), 0, 2)
         prompts = PromptTensors(points, labels, self.mask_downsample(masks), multimask=False)
-        return self.decode_mask(features, features.top, prompts, dynamic=False)
+        output = self._run_decoder(features.top, (features.stride4, features.stride8), prompts)
+        return self.choose(output, multimask=False, dynamic=False)
 
-    def _run_decoder(self, features: Features, image: Tensor, prompts: PromptTensors):
+    def decode_candidates(
+        self, features: Features, attended: Tensor | None, prompts: PromptTensors
+    ) -> DecoderOutput:
+        """Decode all four candidate masks; attended as for `decode_mask`."""
+        skips = features.stride4, features.stride8
+        if attended is None:
+            image = features.top + self.no_mem_embed.reshape(1, -1, 1, 1)
+        elif self.propagation is None:
+            image = attended
+        else:
+            image, skips = self._apply_hints(attended, skips)
+        return self._run_decoder(image, skips, prompts)
+
+    def _apply_hints(self, attended: Tensor, skips: tuple[Tensor, Tensor]):
+        """Split the hints of dense propagation off and add them where the decoder looks."""
+        image, hints = attended.tensor_split([self.config.model_dim], dim=1)
+        embedding, stride8, stride4 = self.propagation.embed(hints)
+        return image + embedding, (skips[0] + stride4, skips[1] + stride8)
+
+    def _run_decoder(self, image: Tensor, skips, prompts: PromptTensors) -> DecoderOutput:
         encoder = self.sam_prompt_encoder
         sparse = encoder.encode_points(prompts.points_xy, prompts.labels)
         image = image + encoder.encode_mask(prompts.mask_logits)  # B, C, h, h
         image = image.expand(len(sparse), -1, -1, -1)
-        skips = features.stride4, features.stride8
         return self.sam_mask_decoder(image, self.dense_positions, sparse, skips)
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
-        """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
+        """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
+
+        Latents come first; with dense propagation the dense tokens follow.
+        """
+        latents = self._encode_latents(features, mask_logits, binarize)
+        if self.propagation is None:
+            return latents
+        dense = self.propagation.make_tokens(features.keys, mask_logits)
+        return torch.cat([latents, dense], dim=1)
+
+    def _encode_latents(self, features: Features, mask_logits: Tensor, binarize: bool) -> Tensor:
         logits = resize_bilinear(mask_logits, self.config.image_size)
         mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
         memory = self.memory_encoder(features.top, mask * MEMORY_SCALE + MEMORY_BIAS)

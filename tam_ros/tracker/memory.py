@@ -132,7 +132,15 @@ def plan_memories(
         slots=_padded([[entry.slot for entry, _ in s] for s in selections]),
         ages=_padded(ages),
         pointer_slots=_padded([m.pointer_slots(frame_index) for m in memories]),
+        matched=np.array([_matched_slots(s) for s in selections], np.int64),
     )
+
+
+def _matched_slots(selection) -> tuple[int, int]:
+    """Return the slots of the newest prompted entry and of the newest of all."""
+    prompted = [entry for entry, age in selection if age is None]
+    newest = max((entry for entry, _ in selection), key=lambda entry: entry.frame_index)
+    return prompted[-1].slot, newest.slot
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:

@@ -15,6 +15,7 @@ from tam_ros.tracker.session import Session
 
 CLICKS = [(90, 110), (200, 60), (270, 190)]
 TOLERANCE = 1e-4
+MATCHED = np.zeros((2, 2), np.int64)
 
 
 @pytest.fixture(scope='module', params=['torch'])
@@ -46,7 +47,7 @@ def test_stages_return_what_the_protocol_says(any_engine, network_input):
     memory = any_engine.encode_memory(features, decoded.mask_logits, from_prompt=True)
     store.write([2, 0], [0, 0], memory)
     store.write_pointers([2, 0], [0, 0], decoded.pointers)
-    plan = MemoryPlan(np.array([2, 0]), *(np.zeros((2, 1), np.int64) for _ in range(3)))
+    plan = MemoryPlan(np.array([2, 0]), *(np.zeros((2, 1), np.int64) for _ in range(3)), MATCHED)
     attended = any_engine.attend_memory(features, store, plan)
     assert len(attended[[1]]) == 1
     again = any_engine.decode_mask(features, attended, DecoderPrompts.none(2))
@@ -72,7 +73,9 @@ def test_a_missing_memory_counts_as_absent(any_engine, network_input):
         store.write_pointers([0], [slot], decoded.pointers)
 
     def attend(slots, ages, pointers):
-        plan = MemoryPlan(np.array([0]), *(np.array([x]) for x in (slots, ages, pointers)))
+        plan = MemoryPlan(
+            np.array([0]), *(np.array([x]) for x in (slots, ages, pointers)), MATCHED[:1]
+        )
         return np.asarray(any_engine.attend_memory(features, store, plan))
 
     short = attend([0, 5], [6, 0], [0, 1])
@@ -169,7 +172,7 @@ def test_image_mode_orders_the_answers_to_a_click(any_engine, frames):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'model': 'sam9'}, "model 'sam9' is unknown: choose from edgetam"),
+        ({'model': 'sam9'}, "model 'sam9' is unknown: choose from edgetam, tam_nano"),
         ({'image_size': 500}, 'image_size 500 does not fit .* multiple of 256'),
         ({'mode': 'fast', 'image_size': 256}, "mode 'fast' is unknown: choose from interactive"),
         ({'device': 'cuda:99', 'image_size': 256}, r"device 'cuda:99' .* choose from \['cpu'"),
@@ -177,7 +180,7 @@ def test_image_mode_orders_the_answers_to_a_click(any_engine, frames):
 )
 def test_impossible_engines_are_named(options, message):
     with pytest.raises(EngineError, match=message):
-        load_torch_engine(**options)
+        load_torch_engine(**{'model': 'edgetam', **options})
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device here')

@@ -108,7 +108,7 @@ def video_difference(reference, t: int, result) -> float:
 def test_image_features(run):
     reference, engine, results = run
     for t in range(len(results)):
-        top, stride8, stride4 = (f[0].numpy() for f in engine.features[t])
+        top, stride8, stride4 = (f[0].numpy() for f in engine.features[t][:3])
         name = f'encoder_{t:02}'
         assert difference(reference, f'{name}_top', top[::8, ::4, ::4]) < TOLERANCE
         assert difference(reference, f'{name}_s1', stride8[::8, ::8, ::8]) < TOLERANCE
