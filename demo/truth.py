@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from clip.clip_masks import NAMES, load_masks
 
+from tam_ros.measures import region_similarity
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import roi_to_box
 
@@ -59,4 +60,4 @@ def _overlap(found: TrackedObject, truth: np.ndarray) -> float:
     if found.mask.data:
         pixels = np.frombuffer(found.mask.data, np.uint8).reshape(found.mask.height, -1)
         mask[y0:y1, x0:x1] = pixels[:, : found.mask.width] > 0
-    return float((mask & truth).sum() / (mask | truth).sum())
+    return region_similarity(mask, truth)
