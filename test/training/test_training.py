@@ -1,0 +1,107 @@
+"""Each stage learns on a fixed batch, and a run goes on from a checkpoint as if never stopped."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tam_ros.model.config import MODELS
+from training.checkpoints import load_checkpoint, save_checkpoint
+from training.distill import Teacher
+from training.rollout import Batch
+from training.settings import Distillation, Phase, Settings
+from training.train import Place, Trainer
+
+TINY = dataclasses.replace(
+    MODELS['tam_nano'],
+    widths=(8, 16, 24, 32),
+    depths=(1, 1, 1, 1),
+    model_dim=32,
+    memory_dim=32,
+    attention_ffn_dim=32,
+    decoder_ffn_dim=32,
+    global_latents=8,
+    grid_latents=16,
+)
+RATE = (3e-3, 3e-3)
+STAGES = {
+    'images': Phase('images', 1000, 64, 1, 3, RATE),
+    'clips': Phase('clips', 1000, 64, 4, 3, RATE, true_memory=(0.5, 0.5)),
+    'frozen encoder': Phase('longer', 1000, 64, 6, 2, RATE, freeze_encoder=True),
+}
+
+
+def fixed_batch(phase: Phase) -> Batch:
+    """Bright squares that move over noise."""
+    rng = np.random.default_rng(0)
+    shape = (phase.clips, phase.frames, 3, 64, 64)
+    images = rng.integers(0, 90, shape, np.uint8)
+    masks = np.zeros((phase.clips, 1, phase.frames, 64, 64), bool)
+    for clip in range(phase.clips):
+        for t in range(phase.frames):
+            x, y = 8 + 4 * t, 10 + 8 * clip
+            images[clip, t, clip % 3, y : y + 20, x : x + 20] += 150
+            masks[clip, 0, t, y : y + 20, x : x + 20] = True
+    return Batch(torch.from_numpy(images), torch.from_numpy(masks))
+
+
+def make_trainer(phase: Phase, **options) -> Trainer:
+    return Trainer(Settings(TINY, (phase,), prompts={'box': 1.0}), Place(), **options)
+
+
+@pytest.mark.parametrize('stage', STAGES)
+def test_loss_falls_on_a_fixed_batch(stage):
+    phase = STAGES[stage]
+    trainer, batch = make_trainer(phase), fixed_batch(phase)
+    losses = [trainer.train_step(batch).loss.item() for _ in range(30)]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_a_frozen_encoder_stays_as_it_was():
+    phase = STAGES['frozen encoder']
+    trainer, batch = make_trainer(phase), fixed_batch(phase)
+    before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+    trainer.train_step(batch)
+    changed = {k for k, v in trainer.network.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed
+    assert not [key for key in changed if key.startswith('image_encoder')]
+
+
+def test_resuming_gives_the_state_of_a_run_without_a_break(tmp_path):
+    phase = STAGES['clips']
+    batch, whole, first = fixed_batch(phase), make_trainer(phase), make_trainer(phase)
+    for _ in range(4):
+        whole.train_step(batch)
+    for _ in range(2):
+        first.train_step(batch)
+    save_checkpoint(tmp_path / 'c.pt', first.checkpoint())
+    resumed = make_trainer(phase)
+    resumed.restore(load_checkpoint(tmp_path / 'c.pt'))
+    for _ in range(2):
+        resumed.train_step(batch)
+    expected, actual = whole.checkpoint(), resumed.checkpoint()
+    assert actual.step == expected.step == 4
+    for part in ('network', 'average'):
+        for key, value in getattr(expected, part).items():
+            assert torch.equal(getattr(actual, part)[key], value), key
+
+
+def test_distillation_pulls_features_to_the_teachers(tmp_path):
+    phase = STAGES['clips']
+    torch.manual_seed(1)
+    teacher_trainer = Trainer(
+        Settings(dataclasses.replace(TINY, widths=(16, 24, 32, 48)), (phase,), seed=5), Place()
+    )
+    save_checkpoint(tmp_path / 'teacher.pt', teacher_trainer.checkpoint())
+    teacher = Teacher(tmp_path / 'teacher.pt', 'cpu')
+    settings = Settings(
+        TINY, (phase,), prompts={'box': 1.0}, distillation=Distillation(image=50.0, memory=50.0)
+    )
+    trainer, batch = Trainer(settings, Place(), teacher), fixed_batch(phase)
+    differences = []
+    for _ in range(15):
+        tops = trainer.train_step(batch).tops
+        shown = teacher.show(batch, trainer._options(phase, 0, torch.Generator()), seed=0)
+        differences.append((tops - shown.tops).square().mean().item())
+    assert differences[-1] < 0.5 * differences[0]

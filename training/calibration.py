@@ -1,0 +1,124 @@
+"""Whether a tracker knows how good its masks are, and whether the object is there at all.
+
+Takes confidences beside the truth; knows nothing of clips or trackers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What a tracker says of one object in one frame.
+
+    predicted_iou: in [0, 1]. presence_logit: above 0 the tracker takes the object to be there.
+    """
+
+    predicted_iou: float
+    presence_logit: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """A confidence and what was true: the mask's IoU, and whether the object was there."""
+
+    confidence: Confidence
+    true_iou: float
+    is_present: bool
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predicted against true IoU in bins of equal width over [0, 1]: (10,), NaN in empty bins.
+
+    counts: (10,) records in each. Only frames where the tracker takes the object to be there
+    count, as elsewhere it gives no mask.
+    """
+
+    predicted: np.ndarray
+    true: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def expected_error(self) -> float:
+        """The expected calibration error: mean over records of their bin's |predicted - true|."""
+        gaps = np.abs(self.predicted - self.true)
+        return float(np.nansum(gaps * self.counts) / max(self.counts.sum(), 1))
+
+
+def reliability(records: Sequence[Record]) -> Reliability:
+    """Sort records into bins by their predicted IoU."""
+    seen = [r for r in records if r.confidence.presence_logit > 0]
+    predicted = np.array([r.confidence.predicted_iou for r in seen])
+    true = np.array([r.true_iou for r in seen])
+    bins = np.clip((predicted * BINS).astype(int), 0, BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    sums = [np.bincount(bins, values, BINS) for values in (predicted, true)]
+    with np.errstate(invalid='ignore'):
+        return Reliability(sums[0] / counts, sums[1] / counts, counts)
+
+
+def presence_logits(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the presence logits where the object was there, and where it was not."""
+    return tuple(
+        np.array([r.confidence.presence_logit for r in records if r.is_present == is_present])
+        for is_present in (True, False)
+    )
+
+
+def presence_precision_recall(records: Sequence[Record]) -> tuple[float, float]:
+    """Return how often 'there' is true, and how often a present object is found; NaN of none."""
+    present, absent = presence_logits(records)
+    hits, false_alarms = (present > 0).sum(), (absent > 0).sum()
+    precision = hits / (hits + false_alarms) if hits + false_alarms else np.nan
+    return float(precision), float(hits / len(present) if len(present) else np.nan)
+
+
+def describe_calibration(records: Sequence[Record]) -> str:
+    """Return one line with the calibration error and how well presence is told."""
+    curve = reliability(records)
+    precision, recall = presence_precision_recall(records)
+    absent = sum(not r.is_present for r in records)
+    return (
+        f'predicted IoU: expected calibration error {curve.expected_error:.3f} over '
+        f'{curve.counts.sum()} masks; presence: precision {precision:.3f}, recall {recall:.3f} '
+        f'over {len(records)} frames of objects, {absent} of them absent'
+    )
+
+
+def save_calibration(path: Path, records: Sequence[Record], title: str = '') -> None:
+    """Write a PNG of two panels: the reliability curve, and presence logits by truth."""
+    from matplotlib.figure import Figure  # only pictures need it
+
+    figure = Figure(figsize=(11, 4.5), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    _draw_reliability(left, reliability(records))
+    _draw_presence(right, *presence_logits(records))
+    figure.suptitle(title)
+    figure.savefig(path, dpi=100)
+
+
+def _draw_reliability(axes, curve: Reliability) -> None:
+    has_any = curve.counts > 0
+    shares = curve.counts / max(curve.counts.sum(), 1)
+    centers = (np.arange(BINS) + 0.5) / BINS
+    axes.bar(centers, shares, 1 / BINS, color='0.88', label='share of masks')
+    axes.plot([0, 1], [0, 1], '--', color='0.5', label='calibrated')
+    axes.plot(curve.predicted[has_any], curve.true[has_any], 'o-', label='measured')
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel='predicted IoU', ylabel='true IoU')
+    axes.set_title(f'expected calibration error {curve.expected_error:.3f}')
+    axes.legend(loc='upper left')
+
+
+def _draw_presence(axes, present: np.ndarray, absent: np.ndarray) -> None:
+    edges = np.histogram_bin_edges(np.concatenate([present, absent, [0.0]]), 40)
+    axes.hist(present, edges, alpha=0.6, label=f'present ({len(present)})')
+    axes.hist(absent, edges, alpha=0.6, label=f'absent ({len(absent)})')
+    axes.axvline(0, color='black', linewidth=1)
+    axes.set(xlabel='presence logit', ylabel='frames of objects', yscale='log')
+    axes.legend()

@@ -1,0 +1,57 @@
+"""Training checkpoints, and the weights file that a finished run exports."""
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from tam_ros.model.config import EdgeTAMConfig
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State of a run: its step, model, weights, their running mean, and the optimiser's state."""
+
+    step: int
+    model: EdgeTAMConfig
+    network: dict
+    average: dict
+    optimizer: dict
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint so that an interruption leaves the old one whole."""
+    state = {**vars(checkpoint), 'model': asdict(checkpoint.model)}
+    temporary = path.with_suffix('.tmp')
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, onto the CPU; runs no code from it."""
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    return Checkpoint(**{**state, 'model': EdgeTAMConfig(**state['model'])})
+
+
+def export_weights(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a run's mean weights as half-precision safetensors."""
+    weights = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in checkpoint.average.items()
+    }
+    save_file({key: value.contiguous() for key, value in weights.items()}, path)
+
+
+def main() -> None:
+    """Export a checkpoint's weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('out', type=Path)
+    args = parser.parse_args()
+    export_weights(load_checkpoint(args.checkpoint), args.out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,77 @@
+"""A training clip: frames with the mask of every object, kept as one file.
+
+Does not know where clips come from (`compose`, `render`) nor what is done with them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+JPEG_QUALITY = 92
+PALETTE = np.array(
+    [[0, 0, 0], [230, 60, 60], [60, 180, 75], [70, 110, 230], [250, 190, 40], [160, 70, 200]]
+    + [[70, 220, 220], [240, 120, 190], [130, 130, 30], [250, 130, 40]],
+    np.uint8,
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """T frames of one scene.
+
+    images: (T, H, W, 3) uint8 RGB. masks: (T, H, W) uint8, 0 background and n the visible part
+    of object n, which is the same object in every frame; it may be absent in some.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+
+    def __post_init__(self):
+        if self.images.shape[:3] != self.masks.shape or self.images.shape[3:] != (3,):
+            raise ValueError(
+                f'images {self.images.shape} and masks {self.masks.shape} do not belong together: '
+                'expected (T, H, W, 3) and (T, H, W)'
+            )
+
+
+def save_clip(path: Path, clip: Clip) -> None:
+    """Write a clip as .npz of JPEG frames (4:4:4 colour would triple the size) and PNG masks."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    jpegs = [cv2.imencode('.jpg', image[..., ::-1], quality)[1] for image in clip.images]
+    pngs = [cv2.imencode('.png', mask)[1] for mask in clip.masks]
+    parts = {f'image{i}': jpeg.ravel() for i, jpeg in enumerate(jpegs)}
+    parts |= {f'mask{i}': png.ravel() for i, png in enumerate(pngs)}
+    temporary = path.with_suffix('.tmp.npz')
+    np.savez(temporary, **parts)
+    temporary.replace(path)
+
+
+def load_clip(path: Path) -> Clip:
+    """Read a clip written by `save_clip`."""
+    with np.load(path) as parts:
+        frames = range(len(parts.files) // 2)
+        images = [cv2.imdecode(parts[f'image{i}'], cv2.IMREAD_COLOR)[..., ::-1] for i in frames]
+        masks = [cv2.imdecode(parts[f'mask{i}'], cv2.IMREAD_GRAYSCALE) for i in frames]
+    return Clip(np.stack(images), np.stack(masks))
+
+
+def contact_sheet(clips: list[Clip], *, columns: int = 8) -> np.ndarray:
+    """Return an RGB picture with one row per clip, masks outlined in colours of their objects."""
+    return np.concatenate([_row(clip, columns) for clip in clips])
+
+
+def _row(clip: Clip, columns: int) -> np.ndarray:
+    chosen = np.linspace(0, len(clip.images) - 1, columns).round().astype(int)
+    return np.concatenate([_outlined(clip.images[i], clip.masks[i]) for i in chosen], axis=1)
+
+
+def _outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    image = image.copy()
+    for n in np.unique(mask[mask > 0]):
+        outlines, _ = cv2.findContours(
+            (mask == n).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        cv2.drawContours(image, outlines, -1, PALETTE[n % len(PALETTE)].tolist(), 1)
+    return image

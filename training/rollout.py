@@ -1,0 +1,153 @@
+"""Run a network over a batch of clips as the tracker would, keeping gradients.
+
+The memory rules are those of `tam_ros.tracker.memory`: the prompted frame, the newest six
+tracked ones and up to sixteen pointers; every object of the batch has been prompted on frame 0.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
+from tam_ros.model.mask_decoder import DecoderOutput
+from training.losses import Judged, judge
+from training.prompting import PromptKind, draw_box, draw_click, draw_correction
+
+POINTERS = 16
+
+
+class Batch(NamedTuple):
+    """B clips of T frames, K objects followed in each; all of them are in frame 0.
+
+    images: (B, T, 3, S, S) uint8. masks: (B, K, T, S, S) bool.
+    """
+
+    images: Tensor
+    masks: Tensor
+
+
+@dataclass(frozen=True)
+class RolloutOptions:
+    """kind: the prompt on frame 0. corrections: clicks that follow it there. late_correction:
+    chance of a click on a tracked frame. true_memory: chance that a frame is remembered with its
+    true mask instead of the predicted one."""
+
+    kind: PromptKind = 'box'
+    corrections: int = 0
+    late_correction: float = 0.0
+    true_memory: float = 0.0
+
+
+@dataclass
+class Trace:
+    """What a rollout leaves: judgements per decoding, and features to distil."""
+
+    judged: list[Judged] = field(default_factory=list)
+    tops: Tensor | None = None  # B * T, C, h, h
+    attended: list[Tensor] = field(default_factory=list)  # per tracked frame: B * K, C, h, h
+
+    @property
+    def loss(self) -> Tensor:
+        """Mean loss over all decodings."""
+        return torch.stack([j.loss for j in self.judged]).mean()
+
+
+class _Remembered(NamedTuple):
+    tokens: Tensor  # N, tokens, memory_dim
+    pointer: Tensor  # N, C
+
+
+def roll_out(
+    network: EdgeTAM, batch: Batch, options: RolloutOptions, generator: torch.Generator
+) -> Trace:
+    """Prompt frame 0 of every clip and track through the others; N = B * K objects."""
+    frames, objects = batch.images.shape[1], batch.masks.shape[1]
+    encoded = network.encode_image(batch.images.flatten(0, 1).float())
+    masks = batch.masks.flatten(0, 1)  # N, T, S, S
+    rows = torch.arange(len(batch.images), device=masks.device).repeat_interleave(objects)
+    trace = Trace(tops=encoded.top)
+    prompted, recent = None, []
+    for t in range(frames):
+        features = Features(*(x[rows * frames + t] for x in encoded if x is not None))
+        if t == 0:
+            prompted = _prompt(network, features, masks[:, 0], options, generator, trace)
+        else:
+            attended = _attend(network, features, prompted, recent)
+            trace.attended.append(attended[:, : network.config.model_dim])
+            newest = _track(network, features, attended, masks[:, t], options, generator, trace)
+            recent.insert(0, newest)
+    return trace
+
+
+def _prompt(network, features, masks, options: RolloutOptions, generator, trace) -> _Remembered:
+    if options.kind == 'mask':
+        pointer = network.point_from_mask(features, masks[:, None].float()).pointer
+        return _remember(network, features, mask_to_logits(masks), pointer, binarize=True)
+    draw = draw_box if options.kind == 'box' else draw_click
+    prompts = draw(masks, generator)
+    output = network.decode_candidates(features, None, prompts)
+    trace.judged.append(judge(output, masks, multimask=prompts.multimask))
+    for _ in range(options.corrections):
+        answer, _ = _answer(network, output, prompts.multimask)
+        prompts = draw_correction(prompts, answer, masks, generator)
+        output = network.decode_candidates(features, None, prompts)
+        trace.judged.append(judge(output, masks, multimask=False))
+    answer, pointer = _answer(network, output, prompts.multimask)
+    return _remember(network, features, answer, pointer, binarize=True)
+
+
+def _track(
+    network, features, attended, masks, options: RolloutOptions, generator, trace
+) -> _Remembered:
+    none = masks.new_zeros((len(masks), 0), dtype=torch.int64)
+    prompts = PromptTensors(attended.new_zeros(len(masks), 0, 2), none, None, True)
+    output = network.decode_candidates(features, attended, prompts)
+    trace.judged.append(judge(output, masks, multimask=True))
+    answer, pointer = _answer(network, output, multimask=True)
+    if _chance(options.late_correction, generator) and masks.flatten(1).any(1).all():
+        prompts = draw_correction(prompts, answer, masks, generator)
+        prompts = prompts._replace(multimask=True)  # as the tracker does for a single click
+        output = network.decode_candidates(features, attended, prompts)
+        trace.judged.append(judge(output, masks, multimask=True))
+        answer, pointer = _answer(network, output, multimask=True)
+    if _chance(options.true_memory, generator):
+        answer = mask_to_logits(masks)
+    return _remember(network, features, answer, pointer, binarize=False)
+
+
+def _attend(network, features, prompted: _Remembered, recent: list[_Remembered]) -> Tensor:
+    latents, limit = network.config.latents, network.config.recent_memories
+    remembered = [prompted, *recent[:limit]]
+    tokens = torch.stack([r.tokens[:, :latents] for r in remembered], 1)
+    slots = torch.tensor([limit, *range(len(remembered) - 1)], device=tokens.device)
+    pointers = torch.stack([r.pointer for r in [prompted, *recent[: POINTERS - 1]]], 1)
+    dense = None
+    if network.config.propagation:
+        newest = recent[0] if recent else prompted
+        dense = torch.stack([prompted.tokens[:, latents:], newest.tokens[:, latents:]], 1)
+    memories = Memories(tokens, slots.expand(len(tokens), -1), pointers, None, dense)
+    return network.attend_memory(features, memories)
+
+
+def _answer(network, output: DecoderOutput, multimask: bool) -> tuple[Tensor, Tensor]:
+    """Return (N, m, m) logits and (N, C) pointers of the candidates that the tracker takes."""
+    decoding = network.choose(output, multimask=multimask, dynamic=False)
+    return decoding.logits, decoding.pointer
+
+
+def _remember(network, features, logits: Tensor, pointer: Tensor, *, binarize) -> _Remembered:
+    return _Remembered(
+        network.encode_memory(features, logits[:, None], binarize=binarize), pointer
+    )
+
+
+def mask_to_logits(masks: Tensor) -> Tensor:
+    """Return (N, S / 4, S / 4) logits of (N, S, S) masks: -10 outside to 10 inside."""
+    return F.avg_pool2d(masks[:, None].float(), 4)[:, 0] * 20 - 10
+
+
+def _chance(probability: float, generator: torch.Generator) -> bool:
+    return bool(torch.rand((), generator=generator) < probability)

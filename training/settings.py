@@ -1,0 +1,99 @@
+"""What a training run does: its phases, and everything that can be chosen, in dataclasses."""
+
+from dataclasses import dataclass, field, replace
+
+from tam_ros.model.config import MODELS, EdgeTAMConfig
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one shape of clips.
+
+    steps: optimiser steps. side: pixels. frames: per clip; 1 trains images. clips: per step and
+    process. learning_rate: at the start and the end, cosine between. true_memory: chance of
+    remembering the true mask, at the start and the end. freeze_encoder: as in the paper's last
+    stage. corrections: whether wrong answers are corrected by clicks. rendered: share of rendered
+    clips, the others are composed.
+    """
+
+    name: str
+    steps: int
+    side: int
+    frames: int
+    clips: int
+    learning_rate: tuple[float, float]
+    true_memory: tuple[float, float] = (0.0, 0.0)
+    freeze_encoder: bool = False
+    rendered: float = 0.4
+    objects: int = 2
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Weights of the losses that pull the student's features to the teacher's.
+
+    image: on the stride-16 features (paper section 3.3, L_img). memory: on the output of memory
+    attention (L_mem).
+    """
+
+    image: float = 1.0
+    memory: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training run. prompts: how often masks, boxes and clicks start an object."""
+
+    model: EdgeTAMConfig
+    phases: tuple[Phase, ...]
+    prompts: dict[str, float] = field(
+        default_factory=lambda: {'mask': 0.4, 'box': 0.35, 'click': 0.25}
+    )
+    weight_decay: float = 0.05
+    gradient_clip: float = 1.0
+    average_decay: float = 0.998
+    seed: int = 0
+    distillation: Distillation | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def at(self, step: int) -> tuple[Phase, float]:
+        """Return the phase that a step belongs to, and how much of it is done, in 0..1."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, step / phase.steps
+            step -= phase.steps
+        return self.phases[-1], 1.0
+
+
+TEACHER = replace(MODELS['tam_nano'], widths=(48, 96, 192, 384), depths=(2, 2, 10, 2))
+
+
+def cpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
+    """Return phases for two CPU cores; scale multiplies their steps."""
+
+    def steps(count: int) -> int:
+        return max(1, round(scale * count))
+
+    return (
+        Phase('images', steps(120), 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
+        Phase('clips', steps(1700), 128, 4, 6, (1e-3, 6e-4), (0.5, 0.0)),
+        Phase('larger', steps(1100), 256, 4, 3, (6e-4, 3e-4)),
+        Phase('longer', steps(300), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
+    )
+
+
+def gpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
+    """Return phases for half an hour of a data-centre GPU; scale multiplies their steps."""
+
+    def steps(count: int) -> int:
+        return max(1, round(scale * count))
+
+    return (
+        Phase('images', steps(1500), 256, 1, 64, (1e-3, 1e-3), rendered=0.0),
+        Phase('clips', steps(4000), 256, 8, 16, (1e-3, 3e-4), (0.5, 0.0)),
+        Phase('longer', steps(1000), 384, 12, 8, (3e-4, 2e-5), freeze_encoder=True),
+    )
