@@ -1,5 +1,5 @@
 # For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
-#   make demo [VIDEO=file BOX=x0,y0,x1,y1 WEIGHTS=file]   make test   make lint   make bench
+#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file]   make test   make lint   make bench
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -24,7 +24,7 @@ setup: .ws/built
 
 demo: setup
 	@$(IN_ENV) python demo/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
-	  $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(DEMO_ARGS)
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(DEMO_ARGS)
 
 test: setup
 	@$(IN_ENV) pytest $(TEST_ARGS)

@@ -9,6 +9,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['tam_ros', 'tam_ros.*'], exclude=['tam_ros.ros']),
+    package_data={'tam_ros': ['embedded/*']},
     install_requires=[
         'numpy>=1.21',
         'opencv-python-headless>=4.5',

@@ -27,7 +27,6 @@ from tam_ros.weights import DownloadError, find_weights
 
 OUT = Path(__file__).resolve().parent / 'out'
 UNTRAINED = 'reproducible'
-UNTRAINED_IMAGE_SIZE = 256
 NOTICE = 'UNTRAINED WEIGHTS: the masks mean nothing yet'
 READY_TIMEOUT_S = 120.0
 START_S = 1.0  # for the player to start and to end
@@ -44,6 +43,7 @@ class Plan:
     seconds: float
     boxes: dict[str, tuple[int, int, int, int]]
     truth: Truth | None
+    model: str
     weights: str
     image_size: int
 
@@ -70,10 +70,11 @@ def parse_arguments(arguments) -> argparse.Namespace:
         metavar='X0,Y0,X1,Y1',
         help='box in pixels around an object in the first frame; may be given several times',
     )
+    parser.add_argument('--model', default='tam_nano', help='network to track with')
     parser.add_argument(
         '--weights',
         default='',
-        help='checkpoint; left out, the downloaded one, or else untrained weights',
+        help="checkpoint; left out, the model's embedded or downloaded one",
     )
     parser.add_argument(
         '--image-size', type=int, default=0, help="network input in pixels; 0: the model's own"
@@ -108,8 +109,6 @@ def make_plan(options: argparse.Namespace) -> Plan:
     truth = None if options.box else Truth()
     video = options.video or CLIP / 'clip.mp4'
     frame_rate_hz, count = measure(video)
-    weights = choose_weights(options.weights)
-    default_size = UNTRAINED_IMAGE_SIZE if weights == UNTRAINED else 0
     boxes = {f'object {i}': box for i, box in enumerate(options.box, 1)}
     return Plan(
         video=video,
@@ -118,8 +117,9 @@ def make_plan(options: argparse.Namespace) -> Plan:
         seconds=options.seconds,
         boxes=truth.first_boxes() if truth else boxes,
         truth=truth,
-        weights=weights,
-        image_size=options.image_size or default_size,
+        model=options.model,
+        weights=check_weights(options),
+        image_size=options.image_size,
     )
 
 
@@ -136,14 +136,16 @@ def measure(video: Path) -> tuple[float, int]:
     return rate_hz, int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT))
 
 
-def choose_weights(weights: str) -> str:
-    """Return the weights to use: those asked for, else the downloaded, else untrained ones."""
+def check_weights(options: argparse.Namespace) -> str:
+    """Return the weights asked for; raises DemoError if they are not there."""
+    weights = options.weights
     if weights and weights != UNTRAINED and not Path(weights).is_file():
         raise DemoError(f'--weights {weights} does not exist')
     try:
-        return find_weights('edgetam', weights)
-    except DownloadError:
-        return UNTRAINED
+        find_weights(options.model, weights)
+    except DownloadError as error:
+        raise DemoError(str(error)) from error
+    return weights
 
 
 # -- doing it -------------------------------------------------------------------------------
@@ -169,14 +171,14 @@ def run(plan: Plan) -> None:
     for path in (film.path, OUT / 'contact_sheet.png'):
         print(f'wrote      {os.path.relpath(path)}')
     if plan.notice:
-        print(f'\n{plan.notice}. Trained ones: make demo WEIGHTS=edgetam.pt')
+        print(f'\n{plan.notice}')
 
 
 def announce(plan: Plan) -> None:
     """Say what will be done."""
     size = f'{plan.image_size} px' if plan.image_size else "the model's own size"
     print(f'video      {os.path.relpath(plan.video)} as a camera at {plan.rate_hz:.1f} Hz')
-    print(f'network    edgetam at {size}, weights: {plan.weights}')
+    print(f'network    {plan.model} at {size}, weights: {plan.weights or "its own"}')
     if plan.notice:
         print(f'           {plan.notice}; this shows the way through ROS, and its speed')
     sys.stdout.flush()
@@ -186,12 +188,14 @@ def start_tracker(plan: Plan) -> Program:
     """Start the tracker node on the camera's topic."""
     arguments = ['--ros-args', '-r', 'image:=/camera/image_raw']
     for name, value in (
+        ('model', plan.model),
         ('weights', plan.weights),
         ('image_size', plan.image_size),
         # Best effort loses whole images where the sender outruns a busy machine.
         ('qos_overrides./camera/image_raw.subscription.reliability', 'reliable'),
     ):
-        arguments += ['-p', f'{name}:={value}']
+        if value != '':  # an empty value would not be read as text
+            arguments += ['-p', f'{name}:={value}']
     return Program('tracker_node', arguments, OUT / 'tracker_node.log')
 
 

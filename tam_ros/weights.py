@@ -1,4 +1,4 @@
-"""Official checkpoints: where they come from, where they are kept, how they are checked.
+"""Weights: those that come with the package, and official checkpoints that are fetched.
 
 Needs neither ROS nor torch.
 """
@@ -43,6 +43,23 @@ CHECKPOINTS = {
 }
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Weights that are a part of this package; sha256 of the file."""
+
+    file_name: str
+    sha256: str
+
+
+EMBEDDED = {
+    'tam_nano': Embedded(
+        'tam_nano.safetensors',
+        '0' * 64,
+    ),
+}
+EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'
+
+
 def weights_folder() -> Path:
     """Return the folder of checkpoints: $TAM_ROS_WEIGHTS, or one in the user's cache."""
     if 'TAM_ROS_WEIGHTS' in os.environ:
@@ -52,12 +69,15 @@ def weights_folder() -> Path:
 
 
 def find_weights(model: str, weights: str) -> str:
-    """Return what a user's `weights` stands for: itself, or the downloaded file if it is empty.
+    """Return what a user's `weights` stands for: itself, or the model's own file if it is empty.
 
-    Raises DownloadError if that file is not there.
+    That is the embedded file of `tam_nano`, the downloaded one of others. Raises DownloadError
+    if it is not there or not whole.
     """
     if weights:
         return weights
+    if model in EMBEDDED:
+        return str(_check_embedded(EMBEDDED[model]))
     if model not in CHECKPOINTS:
         raise DownloadError(f'model {model!r} has no official weights: set the parameter weights')
     path = weights_folder() / CHECKPOINTS[model].file_name
@@ -67,6 +87,18 @@ def find_weights(model: str, weights: str) -> str:
             f'`ros2 run tam_ros download_weights {model}`, or set weights to a file'
         )
     return str(path)
+
+
+def _check_embedded(embedded: Embedded) -> Path:
+    path = EMBEDDED_FOLDER / embedded.file_name
+    if not path.is_file():
+        raise DownloadError(f'{path} is missing: it is a part of this package, install it again')
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != embedded.sha256:
+        raise DownloadError(
+            f'{path} is damaged: its sha256 is {found}, expected {embedded.sha256}'
+        )
+    return path
 
 
 def git_blob_id(path: Path) -> str:

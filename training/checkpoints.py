@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from tam_ros.model.checkpoint import read_state_dict
 from tam_ros.model.config import EdgeTAMConfig
 
 
@@ -33,6 +34,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint, onto the CPU; runs no code from it."""
     state = torch.load(path, map_location='cpu', weights_only=True)
     return Checkpoint(**{**state, 'model': EdgeTAMConfig(**state['model'])})
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Return the mean weights of a checkpoint, or those of a weights file."""
+    if path.suffix == '.safetensors':
+        return {key: value.float() for key, value in read_state_dict(path).items()}
+    return load_checkpoint(path).average
 
 
 def export_weights(checkpoint: Checkpoint, path: Path) -> None:

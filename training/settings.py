@@ -47,7 +47,7 @@ class Settings:
     model: EdgeTAMConfig
     phases: tuple[Phase, ...]
     prompts: dict[str, float] = field(
-        default_factory=lambda: {'mask': 0.4, 'box': 0.35, 'click': 0.25}
+        default_factory=lambda: {'mask': 0.34, 'box': 0.36, 'click': 0.3}
     )
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
@@ -79,10 +79,10 @@ def cpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
         return max(1, round(scale * count))
 
     return (
-        Phase('images', steps(120), 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
-        Phase('clips', steps(1700), 128, 4, 6, (1e-3, 6e-4), (0.5, 0.0)),
-        Phase('larger', steps(1100), 256, 4, 3, (6e-4, 3e-4)),
-        Phase('longer', steps(300), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
+        Phase('images', steps(60), 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
+        Phase('clips', steps(1100), 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
+        Phase('larger', steps(900), 256, 4, 3, (6e-4, 3e-4)),
+        Phase('longer', steps(250), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
     )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
-from training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoints import Checkpoint, load_checkpoint, read_weights, save_checkpoint
 from training.data import ClipDataset, ClipShape, batches
 from training.distill import Teacher, distillation_loss
 from training.log import Log
@@ -81,6 +81,12 @@ class Trainer:
         self.network.load_state_dict(checkpoint.network)
         self.average.load_state_dict(checkpoint.average)
         self.optimizer.load_state_dict(checkpoint.optimizer)
+
+    def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
+        """Begin with weights of an earlier network; parts that it lacked stay fresh."""
+        state = self.network.state_dict()
+        self.network.load_state_dict({**state, **weights})
+        self.average.load_state_dict(self.network.state_dict())
 
     # -- one step ---------------------------------------------------------------------------
 
@@ -202,8 +208,7 @@ def run(rank: int, args: argparse.Namespace) -> None:
     if path.exists():
         trainer.restore(load_checkpoint(path))
     elif args.start_from:
-        trainer.network.load_state_dict(load_checkpoint(args.start_from).average)
-        trainer.average.load_state_dict(trainer.network.state_dict())
+        trainer.begin_with(read_weights(args.start_from))
     material = open_material(args.assets, args.videos, args.cache)
     rendered = sorted(args.rendered.glob('*.npz')) if args.rendered else []
     log = Log(args.run, settings.steps, trainer.step) if rank == 0 else None
@@ -278,7 +283,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--schedule', default='cpu', choices=['cpu', 'gpu'])
     parser.add_argument('--scale', type=float, default=1.0, help='multiplies all steps')
     parser.add_argument('--minutes', type=float, default=1e9, help='stop, resumable, after these')
-    parser.add_argument('--start-from', type=Path, help='checkpoint whose weights to begin with')
+    parser.add_argument('--start-from', type=Path, help='checkpoint or weights to begin with')
     parser.add_argument('--teacher', type=Path, help='checkpoint of a teacher to distil from')
     parser.add_argument('--distill', type=float, nargs=2, default=(1.0, 1.0))
     parser.add_argument('--device', default='cpu')

@@ -8,8 +8,8 @@ class EdgeTAMConfig:
     """Sizes of one EdgeTAM network; the defaults are the published model (arXiv 2501.07256).
 
     image_size is the side in pixels of the square network input. It is not part of the weights:
-    any multiple of 16 * grid_side works with the same checkpoint. propagation adds dense
-    propagation (`propagation.py`), which the published model has not.
+    any multiple of 16 * grid_side works with the same checkpoint. propagation and
+    prompt_maps add cues that the published model has not; see the modules of these names.
     """
 
     image_size: int = 1024
@@ -26,6 +26,7 @@ class EdgeTAMConfig:
     grid_latents: int = 256
     recent_memories: int = 6
     propagation: bool = False
+    prompt_maps: bool = False
 
     def __post_init__(self):
         step = 16 * self.grid_side
@@ -76,5 +77,6 @@ TAM_NANO = EdgeTAMConfig(
     global_latents=64,
     grid_latents=64,
     propagation=True,
+    prompt_maps=True,
 )
 MODELS = {'edgetam': EdgeTAMConfig(), 'tam_nano': TAM_NANO}

@@ -16,11 +16,15 @@ from tam_ros.model.memory_attention import MemoryAttention
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_encoder import PromptEncoder
+from tam_ros.model.prompt_maps import PromptMaps
 from tam_ros.model.propagation import DensePropagation
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10
 STABILITY_OFFSET, STABILITY_THRESHOLD = 0.05, 0.98
+
+
+DecoderMaps = tuple[Tensor, Tensor, Tensor]  # of strides 16, 8 and 4
 
 
 class Features(NamedTuple):
@@ -84,6 +88,7 @@ class EdgeTAM(nn.Module):
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         self.spatial_perceiver = SpatialPerceiver(config)
         self.propagation = DensePropagation(config) if config.propagation else None
+        self.prompt_maps = PromptMaps(config) if config.prompt_maps else None
         dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
         self.register_buffer('dense_positions', dense, persistent=False)
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -166,34 +171,32 @@ class EdgeTAM(nn.Module):
         labels = torch.zeros((len(masks), 0), dtype=torch.int64, device=masks.device)
         points = masks.new_zeros(len(masks), 0, 2)
         prompts = PromptTensors(points, labels, self.mask_downsample(masks), multimask=False)
-        output = self._run_decoder(features.top, (features.stride4, features.stride8), prompts)
+        output = self._run_decoder((features.top, features.stride8, features.stride4), prompts)
         return self.choose(output, multimask=False, dynamic=False)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors
     ) -> DecoderOutput:
         """Decode all four candidate masks; attended as for `decode_mask`."""
-        skips = features.stride4, features.stride8
+        maps = features.top, features.stride8, features.stride4
         if attended is None:
-            image = features.top + self.no_mem_embed.reshape(1, -1, 1, 1)
+            maps = features.top + self.no_mem_embed.reshape(1, -1, 1, 1), *maps[1:]
         elif self.propagation is None:
-            image = attended
+            maps = attended, *maps[1:]
         else:
-            image, skips = self._apply_hints(attended, skips)
-        return self._run_decoder(image, skips, prompts)
+            image, hints = attended.tensor_split([self.config.model_dim], dim=1)
+            maps = _add_each((image, *maps[1:]), self.propagation.embed(hints))
+        return self._run_decoder(maps, prompts)
 
-    def _apply_hints(self, attended: Tensor, skips: tuple[Tensor, Tensor]):
-        """Split the hints of dense propagation off and add them where the decoder looks."""
-        image, hints = attended.tensor_split([self.config.model_dim], dim=1)
-        embedding, stride8, stride4 = self.propagation.embed(hints)
-        return image + embedding, (skips[0] + stride4, skips[1] + stride8)
-
-    def _run_decoder(self, image: Tensor, skips, prompts: PromptTensors) -> DecoderOutput:
+    def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
+        if self.prompt_maps is not None and prompts.labels.shape[1]:
+            maps = _add_each(maps, self.prompt_maps(prompts.points_xy, prompts.labels))
+        image, stride8, stride4 = maps
         encoder = self.sam_prompt_encoder
         sparse = encoder.encode_points(prompts.points_xy, prompts.labels)
         image = image + encoder.encode_mask(prompts.mask_logits)  # B, C, h, h
         image = image.expand(len(sparse), -1, -1, -1)
-        return self.sam_mask_decoder(image, self.dense_positions, sparse, skips)
+        return self.sam_mask_decoder(image, self.dense_positions, sparse, (stride4, stride8))
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
@@ -211,6 +214,10 @@ class EdgeTAM(nn.Module):
         mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
         memory = self.memory_encoder(features.top, mask * MEMORY_SCALE + MEMORY_BIAS)
         return self.spatial_perceiver(memory)
+
+
+def _add_each(maps: DecoderMaps, gains: DecoderMaps) -> DecoderMaps:
+    return tuple(a + b for a, b in zip(maps, gains))
 
 
 def _choose_candidate(logits: Tensor, ious: Tensor, multimask: bool, dynamic: bool) -> Tensor:

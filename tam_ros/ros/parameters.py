@@ -26,10 +26,14 @@ SETTINGS = {
     'image_transport': Setting(
         'raw', 'How images arrive: raw (Image) or compressed.', choices=('raw', 'compressed')
     ),
-    'model': Setting('edgetam', 'Network to track with.'),
+    'model': Setting(
+        'tam_nano',
+        'Network to track with: tam_nano, small and with weights of its own, or edgetam.',
+    ),
     'weights': Setting(
         '',
-        'Checkpoint file (.pt or .safetensors); empty for the one that download_weights fetched. '
+        'Checkpoint file (.pt or .safetensors); empty for those that come with tam_nano, or that '
+        'download_weights fetched. '
         "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
     ),
     'engine': Setting('torch', 'What runs the network.', choices=('torch',)),

@@ -76,7 +76,7 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
 @pytest.mark.parametrize(
     ('parameter', 'message'),
     [
-        ('model:=sam9', "model 'sam9' is unknown: choose from edgetam"),
+        ('model:=sam9', "model 'sam9' is unknown: choose from edgetam, tam_nano"),
         ('image_transport:=theora', "image_transport is 'theora': choose from raw, compressed"),
         ('mode:=fast', "mode is 'fast': choose from interactive, benchmark"),
         ('device:=cuda:9', "device 'cuda:9' is not available here: choose from ['cpu'"),
@@ -95,7 +95,8 @@ def test_bad_parameter_ends_the_node_with_a_message(start_program, parameter, me
 
 
 def test_missing_download_ends_the_node_with_what_to_do(start_program, tmp_path):
-    node = start_program('tracker_node', TAM_ROS_WEIGHTS=str(tmp_path))
+    model = ('--ros-args', '-p', 'model:=edgetam')
+    node = start_program('tracker_node', *model, TAM_ROS_WEIGHTS=str(tmp_path))
     assert_ends_with(node, f'{tmp_path / "edgetam.pt"} does not exist')
     assert 'download_weights edgetam' in node.log
 

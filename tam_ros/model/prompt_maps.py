@@ -1,0 +1,66 @@
+"""Prompt maps: show the decoder where boxes and clicks are, as pictures beside the tokens.
+
+A cue that EdgeTAM lacks and small networks need: a token says where a corner is in a code that
+takes long to learn, a map says it in every pixel.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
+
+MAPS = 3  # inside the box, near a click on the object, near one on the background
+CLICK_RADIUS = 1 / 32  # standard deviation of a click's blob, as a part of the image's side
+
+
+class PromptMaps(nn.Module):
+    """Draws prompts at stride 4 and turns them into what the decoder's maps gain."""
+
+    def __init__(self, config: EdgeTAMConfig):
+        super().__init__()
+        dim = config.model_dim
+        # Without bias: where nothing is prompted, nothing is added.
+        self.to_embedding = nn.Conv2d(16 * MAPS, dim, 1, bias=False)
+        self.to_stride8 = nn.Conv2d(4 * MAPS, dim // 4, 3, padding=1, bias=False)
+        self.to_stride4 = nn.Conv2d(MAPS, dim // 8, 3, padding=1, bias=False)
+        centres = (torch.arange(config.mask_side) + 0.5) / config.mask_side
+        self.register_buffer('centres', centres, persistent=False)
+        self._image_size = config.image_size
+
+    def forward(self, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what (B, N, 2) points in network pixels with (B, N) labels add.
+
+        That is (B, dim, h, h), (B, dim / 4, 2h, 2h) and (B, dim / 8, 4h, 4h).
+        """
+        maps = self.draw(points_xy / self._image_size, labels)
+        stride8 = F.pixel_unshuffle(maps, 2)
+        stride16 = F.pixel_unshuffle(stride8, 2)
+        return self.to_embedding(stride16), self.to_stride8(stride8), self.to_stride4(maps)
+
+    def draw(self, points_xy: Tensor, labels: Tensor) -> Tensor:
+        """Return the (B, MAPS, 4h, 4h) maps of points in 0..1, values from 0 to 1."""
+        clicks = [self._blobs(points_xy, labels == kind) for kind in (OBJECT, BACKGROUND)]
+        return torch.stack([self._box(points_xy, labels), *clicks], dim=1)
+
+    def _box(self, points_xy: Tensor, labels: Tensor) -> Tensor:
+        """Return (B, 4h, 4h): 1 inside the box, with a border one map pixel soft."""
+        side = len(self.centres)
+        low = _corner(points_xy, labels == BOX_TOP_LEFT)[..., None]  # B, 2, 1
+        high = _corner(points_xy, labels == BOX_BOTTOM_RIGHT)[..., None]
+        from_low, to_high = self.centres - low, high - self.centres  # B, 2, 4h
+        inside = (torch.minimum(from_low, to_high) * side + 0.5).clamp(0, 1)
+        return inside[:, 1, :, None] * inside[:, 0, None, :]
+
+    def _blobs(self, points_xy: Tensor, chosen: Tensor) -> Tensor:
+        """Return (B, 4h, 4h): 1 at chosen points, fading around them."""
+        offsets = (self.centres - points_xy[..., None]) / CLICK_RADIUS  # B, N, 2, 4h
+        x, y = torch.exp(-0.5 * offsets**2).unbind(2)
+        blobs = y[..., :, None] * x[..., None, :] * chosen[..., None, None]  # B, N, 4h, 4h
+        return 1 - (1 - blobs).prod(dim=1)
+
+
+def _corner(points_xy: Tensor, chosen: Tensor) -> Tensor:
+    """Return (B, 2), the chosen point of each row, 0 where there is none."""
+    return (points_xy * chosen[..., None]).sum(dim=1)
