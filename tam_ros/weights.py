@@ -54,7 +54,7 @@ class Embedded:
 EMBEDDED = {
     'tam_nano': Embedded(
         'tam_nano.safetensors',
-        '0' * 64,
+        'af55a25065bb6249fa577b24c326ad3cfef14791b729571a24cb601703da8298',
     ),
 }
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'

@@ -122,6 +122,7 @@ def _add_thing(rng, images, masks, thing: list[Part], motion: Motion, label: int
     """Paint a thing into every frame, over what is there, and number its pixels in the masks."""
     gain = np.exp(rng.normal(0, 0.12, 3) + rng.normal(0, 0.2)).astype(np.float32)
     shadow = rng.uniform(0.2, 0.6) if rng.random() < 0.3 else 0
+    opacity = rng.uniform(0.35, 0.7) if rng.random() < 0.1 else 1.0  # glass, reflections
     phases = rng.uniform(0, 2 * np.pi, 4)
     for t in range(len(images)):
         placed = _place(thing, motion, t, len(images), phases)
@@ -129,7 +130,7 @@ def _add_thing(rng, images, masks, thing: list[Part], motion: Motion, label: int
         if window is None:
             continue
         layer = _layer(placed, window)
-        alpha = layer[..., 3:] / 255
+        alpha = layer[..., 3:] * (opacity / 255)
         if shadow:
             _cast_shadow(images[t], alpha, window, motion.size[t], shadow)
         seen = images[t][window]

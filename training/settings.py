@@ -80,9 +80,9 @@ def cpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
 
     return (
         Phase('images', steps(60), 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
-        Phase('clips', steps(1100), 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
-        Phase('larger', steps(900), 256, 4, 3, (6e-4, 3e-4)),
-        Phase('longer', steps(250), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
+        Phase('clips', steps(564), 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
+        Phase('larger', steps(741), 256, 4, 3, (6e-4, 3e-4)),
+        Phase('longer', steps(330), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
     )
 
 

@@ -106,6 +106,8 @@ class TorchEngine:
             raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
         self._device = check_device(device)
         self._network = (fuse(network) if fold else network.eval()).to(self._device)
+        # The trunk's depthwise convolutions are a quarter faster with channels innermost.
+        self._network.image_encoder.to(memory_format=torch.channels_last)
         with torch.inference_mode():
             self._network.precompute()
         config = network.config
@@ -122,7 +124,8 @@ class TorchEngine:
     def encode_image(self, image: np.ndarray) -> Features:
         """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""
         pixels = torch.tensor(image).to(self._device)  # copied: the image may be read-only
-        return self._network.encode_image(pixels.permute(2, 0, 1)[None].float())
+        pixels = pixels.permute(2, 0, 1)[None].float()  # channels innermost in memory, as read
+        return self._network.encode_image(pixels)
 
     @torch.inference_mode()
     def attend_memory(
