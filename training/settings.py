@@ -52,6 +52,7 @@ class Settings:
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     average_decay: float = 0.998
+    warmup_steps: int = 100
     seed: int = 0
     distillation: Distillation | None = None
 

@@ -96,7 +96,9 @@ class Trainer:
         self._enter(phase)
         start, end = phase.learning_rate
         for group in self.optimizer.param_groups:
-            group['lr'] = _cosine(start, end, done) * min(1.0, (self.step + 1) / 100)
+            group['lr'] = _cosine(start, end, done) * min(
+                1.0, (self.step + 1) / self.settings.warmup_steps
+            )
         batch = Batch(*(x.to(self.place.device) for x in batch))
         generator = torch.Generator().manual_seed(
             (self.settings.seed * 1_000_003 + self.step) * 64 + self.place.rank

@@ -58,5 +58,6 @@ def test_pip_installs_the_core(tmp_path):
         pytest.skip('pip is not installed')
     assert done.returncode == 0, done.stderr
     assert (target / 'tam_ros' / 'tracker' / 'session.py').is_file()
+    assert (target / 'tam_ros' / 'embedded' / 'tam_nano.safetensors').is_file()
     assert not (target / 'tam_ros' / 'ros').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)

@@ -123,3 +123,18 @@ def test_the_published_checkpoint_is_the_official_one():
     official = weights.CHECKPOINTS['edgetam']
     assert official.git_blob == 'abd54d22bbd22ba3e53cf59a307e59e0f3701be6'
     assert 'facebookresearch/EdgeTAM' in official.url
+
+
+def test_embedded_weights_need_no_download(tmp_path, monkeypatch):
+    monkeypatch.setenv('TAM_ROS_WEIGHTS', str(tmp_path))
+    assert find_weights('tam_nano', '').endswith('tam_nano.safetensors')
+    assert find_weights('tam_nano', 'mine.pt') == 'mine.pt'
+
+
+def test_damaged_embedded_weights_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, 'EMBEDDED_FOLDER', tmp_path)
+    with pytest.raises(DownloadError, match='tam_nano.safetensors is missing'):
+        find_weights('tam_nano', '')
+    (tmp_path / 'tam_nano.safetensors').write_bytes(b'half a file')
+    with pytest.raises(DownloadError, match='is damaged: its sha256 is .*, expected'):
+        find_weights('tam_nano', '')

@@ -15,7 +15,7 @@ from tam_ros.engine.torch_engine import TorchEngine
 from training import baselines, calibration
 from training.calibration import Confidence, Record
 from training.evaluate import SessionTracker, evaluate_clip, main
-from training.scores import summarize
+from training.scores import ClipScore, ObjectScore, mean_of_clips, summarize
 from training.truth_clips import TruthClip, draw_prompt, read_clip, read_truth
 
 torch.set_num_threads(min(4, os.cpu_count() or 1))
@@ -257,9 +257,12 @@ def test_command_writes_table_json_and_pictures(moving, tmp_path, capsys):
     pytest.importorskip('matplotlib')
     arguments = ['--eval', str(tmp_path), '--baselines', '--prompts', 'mask', '--out']
     main([*arguments, str(tmp_path / 'out'), '--json', str(tmp_path / 'scores.json')])
-    assert 'mean of objects' in capsys.readouterr().out
+    printed = capsys.readouterr().out
     scores = json.loads((tmp_path / 'scores.json').read_text())
-    assert [row['tracker'] for row in scores['means']][:2] == ['copy', 'flow']
+    assert [row['tracker'] for row in scores['means']][:4] == ['copy', 'copy', 'flow', 'flow']
+    for name in ('mean of objects', 'mean of clips'):
+        assert name in printed
+        assert name in [row['clip'] for row in scores['means']]
     assert (tmp_path / 'out' / 'moving_mask_flow.png').is_file()
     assert (tmp_path / 'out' / 'moving_j.png').is_file()
 
@@ -293,3 +296,12 @@ def test_flow_beats_copy_on_a_real_clip():
         for tracker in (baselines.CopyTracker, baselines.FlowTracker)
     )
     assert flow > copy + 0.1
+
+
+def test_mean_of_clips_counts_every_clip_the_same():
+    scores = [
+        ClipScore('t', name, 'mask', [ObjectScore(i, 1, [j], [j], 0, False) for i in ids], [], 1.0)
+        for name, j, ids in (('few', 1.0, [1]), ('many', 0.0, [1, 2, 3]))
+    ]
+    assert mean_of_clips(scores).j_and_f == pytest.approx(0.5)
+    assert summarize(scores).j_and_f == pytest.approx(0.25)

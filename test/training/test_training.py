@@ -47,7 +47,11 @@ def fixed_batch(phase: Phase) -> Batch:
 
 
 def make_trainer(phase: Phase, **options) -> Trainer:
-    return Trainer(Settings(TINY, (phase,), prompts={'box': 1.0}), Place(), **options)
+    return Trainer(make_settings(phase), Place(), **options)
+
+
+def make_settings(phase: Phase, **options) -> Settings:
+    return Settings(TINY, (phase,), prompts={'box': 1.0}, warmup_steps=5, **options)
 
 
 @pytest.mark.parametrize('stage', STAGES)
@@ -95,9 +99,7 @@ def test_distillation_pulls_features_to_the_teachers(tmp_path):
     )
     save_checkpoint(tmp_path / 'teacher.pt', teacher_trainer.checkpoint())
     teacher = Teacher(tmp_path / 'teacher.pt', 'cpu')
-    settings = Settings(
-        TINY, (phase,), prompts={'box': 1.0}, distillation=Distillation(image=50.0, memory=50.0)
-    )
+    settings = make_settings(phase, distillation=Distillation(image=50.0, memory=50.0))
     trainer, batch = Trainer(settings, Place(), teacher), fixed_batch(phase)
     differences = []
     for _ in range(15):

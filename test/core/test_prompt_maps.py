@@ -1,0 +1,40 @@
+"""Prompt maps: boxes and clicks as pictures."""
+
+import pytest
+import torch
+
+from tam_ros.model.config import TAM_NANO
+from tam_ros.model.prompt_maps import PromptMaps
+from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
+
+
+@pytest.fixture(scope='module')
+def maps() -> PromptMaps:
+    return PromptMaps(TAM_NANO)
+
+
+def draw(maps, points, labels) -> torch.Tensor:
+    points = torch.tensor([points], dtype=torch.float32) / TAM_NANO.image_size
+    return maps.draw(points, torch.tensor([labels]))[0]
+
+
+def test_a_box_is_filled_to_its_border(maps):
+    box, *clicks = draw(maps, [(96, 48), (192, 96)], [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT])
+    expected = torch.zeros_like(box)
+    expected[12:24, 24:48] = 1  # stride 4
+    torch.testing.assert_close(box, expected, atol=1e-5, rtol=0)
+    assert not any(click.any() for click in clicks)
+
+
+def test_clicks_are_brightest_where_they_are(maps):
+    box, on, off = draw(maps, [(302, 102), (22, 350)], [OBJECT, BACKGROUND])
+    assert not box.any()
+    for blob, (x, y) in ((on, (302, 102)), (off, (22, 350))):
+        row, column = divmod(int(blob.argmax()), blob.shape[1])
+        assert (column, row) == (x // 4, y // 4)
+        assert 0.9 < blob.max() <= 1
+
+
+def test_no_prompt_adds_nothing(maps):
+    gains = maps(torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64))
+    assert not any(gain.any() for gain in gains)
