@@ -11,7 +11,7 @@ import numpy as np
 
 JPEG_QUALITY = 92
 PALETTE = np.array(
-    [[0, 0, 0], [230, 60, 60], [60, 180, 75], [70, 110, 230], [250, 190, 40], [160, 70, 200]]
+    [[230, 60, 60], [60, 180, 75], [70, 110, 230], [250, 190, 40], [160, 70, 200]]
     + [[70, 220, 220], [240, 120, 190], [130, 130, 30], [250, 130, 40]],
     np.uint8,
 )
@@ -70,8 +70,16 @@ def _row(clip: Clip, columns: int) -> np.ndarray:
 def _outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     image = image.copy()
     for n in np.unique(mask[mask > 0]):
-        outlines, _ = cv2.findContours(
-            (mask == n).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(image, outlines, -1, PALETTE[n % len(PALETTE)].tolist(), 1)
+        draw_outline(image, mask == n, color_of(int(n)))
     return image
+
+
+def color_of(n: int) -> np.ndarray:
+    """Return the (3,) uint8 RGB colour of object n, from 1."""
+    return PALETTE[(n - 1) % len(PALETTE)]
+
+
+def draw_outline(image: np.ndarray, mask: np.ndarray, color: np.ndarray) -> None:
+    """Draw the one pixel wide outline of an (H, W) bool mask into an (H, W, 3) image."""
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(image, outlines, -1, np.asarray(color).tolist(), 1)

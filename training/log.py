@@ -4,12 +4,7 @@ import json
 import time
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
-
-from training.rollout import Trace  # noqa: E402
+from training.rollout import Trace
 
 EVERY_STEPS = 25
 
@@ -61,9 +56,12 @@ class Log:
 
 def draw_curves(log: Path) -> None:
     """Draw a run's loss and IoU over steps into curves.png beside its log."""
+    from matplotlib.figure import Figure  # only pictures need it
+
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     steps = [e['step'] for e in entries]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    figure = Figure(figsize=(11, 4), layout='tight')
+    left, right = figure.subplots(1, 2)
     left.plot(steps, [e['loss'] for e in entries])
     left.set(xlabel='step', ylabel='loss', yscale='log')
     for key in ('first_iou', 'last_iou'):
@@ -74,9 +72,7 @@ def draw_curves(log: Path) -> None:
         for a, b in zip(entries, entries[1:]):
             if a['phase'] != b['phase']:
                 axis.axvline(a['step'], color='grey', linewidth=0.5)
-    figure.tight_layout()
     figure.savefig(log.with_name('curves.png'), dpi=90)
-    plt.close(figure)
 
 
 def _mean_iou(judged) -> float:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 VIDEO_SIDE = 288  # short side at which video frames are kept
-VIDEO_FRAMES = 160  # kept per video, evenly over its start
+VIDEO_FRAMES = 160  # kept per video, from its start
 
 
 @dataclass(frozen=True)

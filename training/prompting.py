@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tam_ros.model.edgetam import PromptTensors
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
+from tam_ros.tracker.session import PRIOR_LOGIT_LIMIT
 
 PromptKind = Literal['mask', 'box', 'click']
 BOX_JITTER = 0.1  # of a box's side, as SAM 2 trains
@@ -55,7 +56,7 @@ def draw_correction(
     return PromptTensors(
         torch.cat([before.points_xy, points[:, None]], 1),
         torch.cat([before.labels, labels[:, None]], 1),
-        answer.detach().clamp(-32, 32)[:, None],
+        answer.detach().clamp(-PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[:, None],
         False,
     )
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
 from tam_ros.model.mask_decoder import DecoderOutput
+from tam_ros.preprocess import MASK_LOGIT
+from tam_ros.tracker.memory import RECENT_POINTERS
 from training.losses import Judged, judge
 from training.prompting import PromptKind, draw_box, draw_click, draw_correction
-
-POINTERS = 16
 
 
 class Batch(NamedTuple):
@@ -123,7 +123,7 @@ def _attend(network, features, prompted: _Remembered, recent: list[_Remembered])
     remembered = [prompted, *recent[:limit]]
     tokens = torch.stack([r.tokens[:, :latents] for r in remembered], 1)
     slots = torch.tensor([limit, *range(len(remembered) - 1)], device=tokens.device)
-    pointers = torch.stack([r.pointer for r in [prompted, *recent[: POINTERS - 1]]], 1)
+    pointers = torch.stack([r.pointer for r in [prompted, *recent[:RECENT_POINTERS]]], 1)
     dense = None
     if network.config.propagation:
         newest = recent[0] if recent else prompted
@@ -146,7 +146,7 @@ def _remember(network, features, logits: Tensor, pointer: Tensor, *, binarize) -
 
 def mask_to_logits(masks: Tensor) -> Tensor:
     """Return (N, S / 4, S / 4) logits of (N, S, S) masks: -10 outside to 10 inside."""
-    return F.avg_pool2d(masks[:, None].float(), 4)[:, 0] * 20 - 10
+    return F.avg_pool2d(masks[:, None].float(), 4)[:, 0] * 2 * MASK_LOGIT - MASK_LOGIT
 
 
 def _chance(probability: float, generator: torch.Generator) -> bool:

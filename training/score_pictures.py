@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.clips import PALETTE
+from training.clips import color_of, draw_outline
 from training.scores import ClipScore, Tracked
 from training.truth_clips import Masks, TruthClip
 
@@ -28,13 +28,9 @@ def save_sheet(path: Path, clip: TruthClip, tracked: Tracked) -> None:
 def _tile(clip: TruthClip, masks: Masks, t: int) -> np.ndarray:
     image = clip.image_rgb(t)
     for object_id, mask in masks.items():
-        color = PALETTE[1 + (object_id - 1) % (len(PALETTE) - 1)]
-        image[mask] = image[mask] // 2 + color // 2
+        image[mask] = image[mask] // 2 + color_of(object_id) // 2
     for truth in clip.masks(t).values():
-        outlines, _ = cv2.findContours(
-            truth.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(image, outlines, -1, WHITE, 1)
+        draw_outline(image, truth, WHITE)
     height = round(image.shape[0] * TILE_WIDTH / image.shape[1])
     tile = cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)
     return cv2.putText(tile, str(t), (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, WHITE, 1, cv2.LINE_AA)
@@ -47,9 +43,8 @@ def save_curves(path: Path, scores: Sequence[ClipScore]) -> None:
     figure = Figure(figsize=(9, 2.2 * len(scores)), layout='constrained')
     for axes, score in zip(figure.subplots(len(scores), squeeze=False)[:, 0], scores):
         for o in score.objects:
-            color = PALETTE[1 + (o.object_id - 1) % (len(PALETTE) - 1)] / 255
             frames = range(o.first_frame, o.first_frame + len(o.j))
-            axes.plot(frames, o.j, color=color, label=str(o.object_id))
+            axes.plot(frames, o.j, color=color_of(o.object_id) / 255, label=str(o.object_id))
         axes.set(ylim=(0, 1), ylabel='J', title=f'{score.clip}: {score.tracker}, {score.prompt}')
         axes.legend(title='object', loc='center left', bbox_to_anchor=(1, 0.5), ncols=2)
     figure.savefig(path, dpi=80)

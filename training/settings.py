@@ -12,8 +12,7 @@ class Phase:
     steps: optimiser steps. side: pixels. frames: per clip; 1 trains images. clips: per step and
     process. learning_rate: at the start and the end, cosine between. true_memory: chance of
     remembering the true mask, at the start and the end. freeze_encoder: as in the paper's last
-    stage. corrections: whether wrong answers are corrected by clicks. rendered: share of rendered
-    clips, the others are composed.
+    stage. rendered: share of rendered clips, the others are composed. objects: followed per clip.
     """
 
     name: str
@@ -73,28 +72,21 @@ class Settings:
 TEACHER = replace(MODELS['tam_nano'], widths=(48, 96, 192, 384), depths=(2, 2, 10, 2))
 
 
-def cpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
-    """Return phases for two CPU cores; scale multiplies their steps."""
+# For two CPU cores.
+CPU_PHASES = (
+    Phase('images', 60, 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
+    Phase('clips', 564, 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
+    Phase('larger', 741, 256, 4, 3, (6e-4, 3e-4)),
+    Phase('longer', 330, 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
+)
+# For half an hour of a data-centre GPU.
+GPU_PHASES = (
+    Phase('images', 1500, 256, 1, 64, (1e-3, 1e-3), rendered=0.0),
+    Phase('clips', 4000, 256, 8, 16, (1e-3, 3e-4), (0.5, 0.0)),
+    Phase('longer', 1000, 384, 12, 8, (3e-4, 2e-5), freeze_encoder=True),
+)
 
-    def steps(count: int) -> int:
-        return max(1, round(scale * count))
 
-    return (
-        Phase('images', steps(60), 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
-        Phase('clips', steps(564), 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
-        Phase('larger', steps(741), 256, 4, 3, (6e-4, 3e-4)),
-        Phase('longer', steps(330), 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
-    )
-
-
-def gpu_phases(scale: float = 1.0) -> tuple[Phase, ...]:
-    """Return phases for half an hour of a data-centre GPU; scale multiplies their steps."""
-
-    def steps(count: int) -> int:
-        return max(1, round(scale * count))
-
-    return (
-        Phase('images', steps(1500), 256, 1, 64, (1e-3, 1e-3), rendered=0.0),
-        Phase('clips', steps(4000), 256, 8, 16, (1e-3, 3e-4), (0.5, 0.0)),
-        Phase('longer', steps(1000), 384, 12, 8, (3e-4, 2e-5), freeze_encoder=True),
-    )
+def scale_steps(phases: tuple[Phase, ...], scale: float) -> tuple[Phase, ...]:
+    """Return the phases with their steps multiplied, at least one each."""
+    return tuple(replace(p, steps=max(1, round(scale * p.steps))) for p in phases)

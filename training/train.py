@@ -24,12 +24,13 @@ from training.log import Log
 from training.material import open_material
 from training.rollout import Batch, RolloutOptions, Trace, roll_out
 from training.settings import (
+    CPU_PHASES,
+    GPU_PHASES,
     TEACHER,
     Distillation,
     Phase,
     Settings,
-    cpu_phases,
-    gpu_phases,
+    scale_steps,
 )
 
 SAVE_EVERY_S = 120.0
@@ -267,7 +268,7 @@ def make_settings(args: argparse.Namespace) -> Settings:
         model = dataclasses.replace(
             model, global_latents=args.latents[0], grid_latents=args.latents[1]
         )
-    phases = {'cpu': cpu_phases, 'gpu': gpu_phases}[args.schedule](args.scale)
+    phases = scale_steps({'cpu': CPU_PHASES, 'gpu': GPU_PHASES}[args.schedule], args.scale)
     distillation = Distillation(*args.distill) if args.teacher else None
     return Settings(model, phases, seed=args.seed, distillation=distillation)
 

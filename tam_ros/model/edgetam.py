@@ -185,7 +185,7 @@ class EdgeTAM(nn.Module):
             maps = attended, *maps[1:]
         else:
             image, hints = attended.tensor_split([self.config.model_dim], dim=1)
-            maps = _add_each((image, *maps[1:]), self.propagation.embed(hints))
+            maps = _add_each((image, *maps[1:]), self.propagation.gains(hints))
         return self._run_decoder(maps, prompts)
 
     def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:

@@ -35,6 +35,25 @@ class MLP(nn.Module):
         return self.layers[-1](x)
 
 
+class MapGains(nn.Module):
+    """What maps at stride 4 add to the three maps that the mask decoder looks at."""
+
+    def __init__(self, count: int, dim: int, *, bias: bool):
+        super().__init__()
+        self.to_embedding = nn.Conv2d(16 * count, dim, 1, bias=bias)
+        self.to_stride8 = nn.Conv2d(4 * count, dim // 4, 3, padding=1, bias=bias)
+        self.to_stride4 = nn.Conv2d(count, dim // 8, 3, padding=1, bias=bias)
+
+    def gains(self, packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Turn maps into (B, dim, h, h), (B, dim / 4, 2h, 2h) and (B, dim / 8, 4h, 4h).
+
+        packed is (B, 16 * count, h, h): the (B, count, 4h, 4h) maps, unshuffled by 2 twice.
+        """
+        stride8 = F.pixel_shuffle(packed, 2)
+        stride4 = F.pixel_shuffle(stride8, 2)
+        return self.to_embedding(packed), self.to_stride8(stride8), self.to_stride4(stride4)
+
+
 def resize_bilinear(maps: Tensor, side: int) -> Tensor:
     """Resize (N, C, H, W) maps to (N, C, side, side), sampling at pixel centres."""
     return F.interpolate(maps, (side, side), mode='bilinear', align_corners=False)

@@ -6,38 +6,30 @@ takes long to learn, a map says it in every pixel.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.layers import MapGains
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
 MAPS = 3  # inside the box, near a click on the object, near one on the background
 CLICK_RADIUS = 1 / 32  # standard deviation of a click's blob, as a part of the image's side
 
 
-class PromptMaps(nn.Module):
+class PromptMaps(MapGains):
     """Draws prompts at stride 4 and turns them into what the decoder's maps gain."""
 
     def __init__(self, config: EdgeTAMConfig):
-        super().__init__()
-        dim = config.model_dim
         # Without bias: where nothing is prompted, nothing is added.
-        self.to_embedding = nn.Conv2d(16 * MAPS, dim, 1, bias=False)
-        self.to_stride8 = nn.Conv2d(4 * MAPS, dim // 4, 3, padding=1, bias=False)
-        self.to_stride4 = nn.Conv2d(MAPS, dim // 8, 3, padding=1, bias=False)
+        super().__init__(MAPS, config.model_dim, bias=False)
         centres = (torch.arange(config.mask_side) + 0.5) / config.mask_side
         self.register_buffer('centres', centres, persistent=False)
         self._image_size = config.image_size
 
     def forward(self, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what (B, N, 2) points in network pixels with (B, N) labels add.
-
-        That is (B, dim, h, h), (B, dim / 4, 2h, 2h) and (B, dim / 8, 4h, 4h).
-        """
+        """Return the gains of (B, N, 2) points in network pixels with (B, N) labels."""
         maps = self.draw(points_xy / self._image_size, labels)
-        stride8 = F.pixel_unshuffle(maps, 2)
-        stride16 = F.pixel_unshuffle(stride8, 2)
-        return self.to_embedding(stride16), self.to_stride8(stride8), self.to_stride4(maps)
+        return self.gains(F.pixel_unshuffle(F.pixel_unshuffle(maps, 2), 2))
 
     def draw(self, points_xy: Tensor, labels: Tensor) -> Tensor:
         """Return the (B, MAPS, 4h, 4h) maps of points in 0..1, values from 0 to 1."""

@@ -2,7 +2,8 @@
 
 A cue that EdgeTAM lacks and small networks need: the perceiver's few latents say what an object
 looks like, these stride-8 keys say where each of its pixels went. Each memory carries one dense
-token per stride-8 cell after its latents: a unit key, and the mask's four stride-4 pixels there.
+token per stride-8 cell after its latents: a unit key, the cell's place, and the mask's four
+stride-4 pixels there.
 """
 
 import torch
@@ -10,27 +11,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.layers import MapGains
 
 SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance
 HINTS = 2  # remembered frames that are matched: the newest prompted one, and the newest
 
 
-class DensePropagation(nn.Module):
+class DensePropagation(MapGains):
     """Makes dense tokens, matches a frame with them, and shows the result to the decoder."""
 
     def __init__(self, config: EdgeTAMConfig):
-        super().__init__()
         dim = config.model_dim
+        super().__init__(HINTS, dim, bias=True)
         self.key_dim = config.memory_dim - PLACE - SUBPIXELS
         self.fine_key = nn.Conv2d(dim // 4, self.key_dim, 3, padding=1)
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
         # Per matched frame: how sharply likeness and distance decide.
         self.sharpness = nn.Parameter(torch.tensor([10.0, 10.0]))
         self.nearness = nn.Parameter(torch.tensor([1.0, 6.0]))
-        self.to_embedding = nn.Conv2d(4 * HINTS * SUBPIXELS, dim, 1)
-        self.to_stride8 = nn.Conv2d(HINTS * SUBPIXELS, dim // 4, 3, padding=1)
-        self.to_stride4 = nn.Conv2d(HINTS, dim // 8, 3, padding=1)
         cells = (torch.arange(2 * config.feature_side) + 0.5) / config.feature_side - 1
         y, x = torch.meshgrid(cells, cells, indexing='ij')
         places = torch.stack([x, y, x**2 + y**2], dim=-1).flatten(0, 1)[None]
@@ -52,7 +51,7 @@ class DensePropagation(nn.Module):
         """Carry masks to the present frame.
 
         keys is (1 or B, cells, key_dim + PLACE), tokens (B, HINTS, cells, memory_dim). Returns
-        (B, 4 * HINTS * SUBPIXELS, h, h) probabilities of the present stride-4 pixels.
+        (B, 4 * HINTS * SUBPIXELS, h, h) probabilities of the present stride-4 pixels, for `gains`.
         """
         hints = [self._carry(keys, tokens[:, i], i) for i in range(HINTS)]
         side = round(keys.shape[1] ** 0.5)
@@ -73,9 +72,3 @@ class DensePropagation(nn.Module):
         query, tokens = query[:, None], tokens[:, None]  # one head
         carried = F.scaled_dot_product_attention(query, tokens, tokens, scale=1.0)
         return carried[:, 0, :, -SUBPIXELS:]  # B, cells, SUBPIXELS
-
-    def embed(self, hints: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what to add to the decoder's image, stride-8 and stride-4 maps."""
-        stride8 = F.pixel_shuffle(hints, 2)  # B, HINTS * SUBPIXELS, 2h, 2h
-        stride4 = F.pixel_shuffle(stride8, 2)  # B, HINTS, 4h, 4h
-        return self.to_embedding(hints), self.to_stride8(stride8), self.to_stride4(stride4)

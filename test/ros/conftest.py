@@ -77,8 +77,8 @@ def start_tracker(weights, tmp_path_factory):
     trackers = []
 
     def start(**options) -> Tracker:
-        options = {'model': 'edgetam', 'weights': weights, 'image_size': 256, **options}
-        options.setdefault('threads', 1)
+        defaults = {'model': 'edgetam', 'weights': weights, 'image_size': 256, 'threads': 1}
+        options = {**defaults, **options}
         trackers.append(Tracker(tmp_path_factory.mktemp('node'), **options))
         trackers[-1].program.wait_for_log('ready:')
         return trackers[-1]

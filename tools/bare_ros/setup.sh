@@ -14,5 +14,6 @@ command -v cc >/dev/null || { echo "a C compiler is needed (apt install build-es
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "Installing ROS 2, PyTorch and tools into $venv (the first time takes minutes) ..."
 "$venv/bin/pip" install --quiet --disable-pip-version-check \
-  -r "$root/requirements/core.txt" -r "$root/requirements/ros.txt" -r "$root/requirements/training.txt" -r "$root/requirements/dev.txt"
+  -r "$root/requirements/core.txt" -r "$root/requirements/ros.txt" \
+  -r "$root/requirements/training.txt" -r "$root/requirements/dev.txt"
 "$venv/bin/python" "$here/repair_prefix.py" "$venv/share"
