@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import load_checkpoint
-from training.rollout import Batch, RolloutOptions, Trace, roll_out
+from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import Distillation
 
 
@@ -22,10 +22,10 @@ class Teacher:
         self._networks: dict[int, EdgeTAM] = {}
 
     @torch.no_grad()
-    def show(self, batch: Batch, options: RolloutOptions, seed: int) -> Trace:
-        """Roll the teacher out over the batch; the seed draws the same prompts every time."""
+    def show(self, batch: Batch, options: RolloutOptions, student: Trace) -> Trace:
+        """Roll the teacher out over the batch with the prompts that the student had."""
         network = self._network(batch.images.shape[-1])
-        return roll_out(network, batch, options, torch.Generator().manual_seed(seed))
+        return roll_out(network, batch, options, Choices(again=student.choices))
 
     def _network(self, side: int) -> EdgeTAM:
         if side not in self._networks:
@@ -41,7 +41,7 @@ def distillation_loss(
     teacher: Teacher, trace: Trace, batch: Batch, options: RolloutOptions, weights: Distillation
 ) -> Tensor:
     """Return the weighted squared differences of image features and of attended features."""
-    shown = teacher.show(batch, options, seed=0)
+    shown = teacher.show(batch, options, trace)
     loss = weights.image * F.mse_loss(trace.tops, shown.tops)
     if trace.attended and weights.memory:
         pairs = zip(trace.attended, shown.attended)

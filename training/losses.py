@@ -15,6 +15,10 @@ from tam_ros.model.mask_decoder import DecoderOutput
 
 FOCAL_WEIGHT, DICE_WEIGHT, IOU_WEIGHT, SCORE_WEIGHT = 5.0, 3.0, 1.0, 1.0
 OTHERS_WEIGHT = 0.1  # of the candidates that are not the best: none of them may die out
+# Of what dense propagation carried, and of the prior that follows: their features learn from the
+# shortest way there is.
+CARRIED_WEIGHT = 0.5
+HINT_EPSILON = 1e-3
 
 
 class Judged(NamedTuple):
@@ -42,8 +46,18 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
     shaped = mask_loss[rows, best] + OTHERS_WEIGHT * mask_loss.mean(1)
     shaped = shaped + IOU_WEIGHT * (ious - true_iou).abs().mean(1)
     score = F.binary_cross_entropy_with_logits(output.score[:, 0].float(), present.float())
+    if output.prior is not None:
+        shaped = shaped + CARRIED_WEIGHT * _carried_loss(output, masks)
     loss = (shaped * present).sum() / present.sum().clamp(min=1) + SCORE_WEIGHT * score
     return Judged(loss, true_iou[rows, best], present)
+
+
+def _carried_loss(output: DecoderOutput, masks: Tensor) -> Tensor:
+    """Return (N,) losses of the hints and of the prior, each judged like a mask."""
+    hints = output.hints.float().clamp(HINT_EPSILON, 1 - HINT_EPSILON).logit()
+    logits = torch.cat([hints, output.prior.float()], dim=1)
+    target = F.adaptive_avg_pool2d(masks[:, None].float(), logits.shape[-1])
+    return (FOCAL_WEIGHT * _focal(logits, target) + DICE_WEIGHT * _dice(logits, target)).mean(1)
 
 
 def _focal(logits: Tensor, target: Tensor, alpha: float = 0.5, gamma: float = 2.0) -> Tensor:

@@ -41,13 +41,19 @@ class Distillation:
 
 @dataclass(frozen=True)
 class Settings:
-    """One training run. prompts: how often masks, boxes and clicks start an object."""
+    """One training run.
+
+    prompts: how often masks, boxes and clicks start an object. true_first: chance of remembering
+    the true mask of the prompted frame: what is tracked then is what the losses ask for, however
+    little the prompt has told.
+    """
 
     model: EdgeTAMConfig
     phases: tuple[Phase, ...]
     prompts: dict[str, float] = field(
         default_factory=lambda: {'mask': 0.34, 'box': 0.36, 'click': 0.3}
     )
+    true_first: float = 0.6
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     average_decay: float = 0.998
@@ -78,6 +84,12 @@ CPU_PHASES = (
     Phase('clips', 564, 128, 4, 6, (1e-3, 6e-4), (0.25, 0.0)),
     Phase('larger', 741, 256, 4, 3, (6e-4, 3e-4)),
     Phase('longer', 330, 256, 8, 2, (3e-4, 2e-5), freeze_encoder=True),
+)
+# For two CPU cores, to go on from weights that the phases above have made.
+CPU_MORE_PHASES = (
+    Phase('larger', 1200, 256, 4, 3, (6e-4, 4e-4)),
+    Phase('long', 900, 256, 8, 2, (4e-4, 1e-4)),
+    Phase('longer', 500, 256, 8, 2, (2e-4, 1e-5), freeze_encoder=True),
 )
 # For half an hour of a data-centre GPU.
 GPU_PHASES = (

@@ -1,7 +1,7 @@
 """Train tam_nano or its teacher; resumable from the last checkpoint at any minute.
 
 Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR]
-[--schedule cpu|gpu] [--processes 2] ... ; run again with the same --run to go on.
+[--schedule cpu|cpu_more|gpu] [--processes 2] ... ; run again with the same --run to go on.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from training.data import ClipDataset, ClipShape, batches
 from training.distill import Teacher, distillation_loss
 from training.log import Log
 from training.material import open_material
-from training.rollout import Batch, RolloutOptions, Trace, roll_out
+from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import (
+    CPU_MORE_PHASES,
     CPU_PHASES,
     GPU_PHASES,
     TEACHER,
@@ -34,6 +35,7 @@ from training.settings import (
 )
 
 SAVE_EVERY_S = 120.0
+SCHEDULES = {'cpu': CPU_PHASES, 'cpu_more': CPU_MORE_PHASES, 'gpu': GPU_PHASES}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Trainer:
         )
         options = self._options(phase, done, generator)
         with torch.autocast(self.place.device.split(':')[0], torch.bfloat16, self.place.bf16):
-            trace = roll_out(self._resized, batch, options, generator)
+            trace = roll_out(self._resized, batch, options, Choices(generator))
             loss = trace.loss
             if self.teacher is not None:
                 loss = loss + distillation_loss(
@@ -130,6 +132,7 @@ class Trainer:
             kind=kind,
             corrections=2 if phase.frames == 1 else int(torch.rand((), generator=generator) < 0.2),
             late_correction=0.05,
+            true_first=self.settings.true_first,
             true_memory=start + (end - start) * done,
         )
 
@@ -268,7 +271,7 @@ def make_settings(args: argparse.Namespace) -> Settings:
         model = dataclasses.replace(
             model, global_latents=args.latents[0], grid_latents=args.latents[1]
         )
-    phases = scale_steps({'cpu': CPU_PHASES, 'gpu': GPU_PHASES}[args.schedule], args.scale)
+    phases = scale_steps(SCHEDULES[args.schedule], args.scale)
     distillation = Distillation(*args.distill) if args.teacher else None
     return Settings(model, phases, seed=args.seed, distillation=distillation)
 
@@ -283,7 +286,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--run', type=Path, required=True, help='checkpoint, log and curves')
     parser.add_argument('--model', default='tam_nano', choices=['tam_nano', 'teacher'])
     parser.add_argument('--latents', type=int, nargs=2, metavar=('GLOBAL', 'GRID'))
-    parser.add_argument('--schedule', default='cpu', choices=['cpu', 'gpu'])
+    parser.add_argument('--schedule', default='cpu', choices=list(SCHEDULES))
     parser.add_argument('--scale', type=float, default=1.0, help='multiplies all steps')
     parser.add_argument('--minutes', type=float, default=1e9, help='stop, resumable, after these')
     parser.add_argument('--start-from', type=Path, help='checkpoint or weights to begin with')

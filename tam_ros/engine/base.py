@@ -89,7 +89,8 @@ class MemoryPlan:
     rows: (B,) rows of the store. slots: (B, M) memory slots; ages: (B, M) temporal slots, 0 for
     the newest tracked frame and `recent_memories` for a prompted one. pointer_slots: (B, P).
     Missing entries follow the present ones. matched: (B, 2) slots of the newest prompted memory
-    and of the newest of all, for networks that match a frame with a remembered one.
+    and of the newest of all, for networks that match a frame with a remembered one;
+    matched_frames: (B, 2) the frames that they remember.
     """
 
     rows: np.ndarray
@@ -97,6 +98,7 @@ class MemoryPlan:
     ages: np.ndarray
     pointer_slots: np.ndarray
     matched: np.ndarray
+    matched_frames: np.ndarray
 
 
 class MemoryStore(Protocol):

@@ -17,10 +17,12 @@ from tam_ros.engine.base import (
     MemoryPlan,
     NumericMode,
 )
+from tam_ros.engine.grouping import group_matches
 from tam_ros.model.checkpoint import load_weights
 from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
 from tam_ros.model.fuse import fuse
+from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.model.reproducible import reproducible_state_dict
 
 REPRODUCIBLE = 'reproducible'  # weights: made by rule, for tests and benchmarks
@@ -136,17 +138,27 @@ class TorchEngine:
         slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
         mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
-        latents, dense = self._network.config.latents, None
-        if self._network.config.propagation:
-            dense = store.memories[rows, self._tensor(plan.matched), latents:]
+        latents = self._network.config.latents
         memories = Memories(
             store.memories[rows, slots.clamp(min=0), :latents],  # B, M, latents, C
             self._tensor(plan.ages).clamp(min=0),
             store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
             mask,
-            dense,
+            self._dense_memories(store, plan) if self._network.config.propagation else None,
         )
         return self._network.attend_memory(features, memories)
+
+    def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
+        """Gather the masks to be carried; objects that remember the same frame share its keys."""
+        latents = self._network.config.latents
+        groups = group_matches(plan.matched_frames)
+        rows, slots = self._tensor(plan.rows), self._tensor(plan.matched)
+        leaders, hints = self._tensor(groups.leaders), self._tensor(groups.hints)
+        keys = store.memories[rows[leaders], slots[leaders, hints], latents:, :-SUBPIXELS]
+        members = self._tensor(groups.members)  # G, V
+        slots = slots[members, hints[:, None]]
+        masks = store.memories[rows[members], slots, latents:, -SUBPIXELS:]
+        return DenseMemories(keys, masks, hints, self._tensor(groups.places))
 
     @torch.inference_mode()
     def decode_mask(

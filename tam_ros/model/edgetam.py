@@ -17,7 +17,7 @@ from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_encoder import PromptEncoder
 from tam_ros.model.prompt_maps import PromptMaps
-from tam_ros.model.propagation import DensePropagation
+from tam_ros.model.propagation import DenseMemories, DensePropagation
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10
@@ -43,7 +43,7 @@ class Memories(NamedTuple):
     slots: Tensor  # B, M int64: temporal slot, 0 newest tracked frame ... last = prompted frame
     pointers: Tensor  # B, P, C
     mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
-    dense: Tensor | None = None  # B, HINTS, cells, memory_dim: dense tokens, with propagation
+    dense: DenseMemories | None = None  # with propagation
 
 
 class PromptTensors(NamedTuple):
@@ -180,13 +180,16 @@ class EdgeTAM(nn.Module):
         """Decode all four candidate masks; attended as for `decode_mask`."""
         maps = features.top, features.stride8, features.stride4
         if attended is None:
-            maps = features.top + self.no_mem_embed.reshape(1, -1, 1, 1), *maps[1:]
-        elif self.propagation is None:
-            maps = attended, *maps[1:]
-        else:
-            image, hints = attended.tensor_split([self.config.model_dim], dim=1)
-            maps = _add_each((image, *maps[1:]), self.propagation.gains(hints))
-        return self._run_decoder(maps, prompts)
+            top = features.top + self.no_mem_embed.reshape(1, -1, 1, 1)
+            return self._run_decoder((top, *maps[1:]), prompts)
+        if self.propagation is None:
+            return self._run_decoder((attended, *maps[1:]), prompts)
+        image, packed = attended.tensor_split([self.config.model_dim], dim=1)
+        hints = self.propagation.unpack(packed)
+        prior = self.propagation.prior(hints, features.stride4)
+        maps = _add_each((image, *maps[1:]), self.propagation.gains(packed))
+        output = self._run_decoder(maps, prompts)
+        return output._replace(logits=output.logits + prior, hints=hints, prior=prior)
 
     def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
         if self.prompt_maps is not None and prompts.labels.shape[1]:

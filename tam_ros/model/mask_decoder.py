@@ -85,6 +85,8 @@ class DecoderOutput(NamedTuple):
     ious: Tensor  # B, 4: predicted IoU in [0, 1]
     tokens: Tensor  # B, 4, C
     score: Tensor  # B, 1: object presence, a logit
+    hints: Tensor | None = None  # B, HINTS, 4h, 4h: with dense propagation, what it carried
+    prior: Tensor | None = None  # B, 1, 4h, 4h: and the part of the logits that follows from it
 
 
 class MaskDecoder(nn.Module):

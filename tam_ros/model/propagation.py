@@ -6,6 +6,8 @@ token per stride-8 cell after its latents: a unit key, the cell's place, and the
 stride-4 pixels there.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +18,20 @@ from tam_ros.model.layers import MapGains
 SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance
 HINTS = 2  # remembered frames that are matched: the newest prompted one, and the newest
+PRIOR_WIDTH = 16
+
+
+class DenseMemories(NamedTuple):
+    """Masks to be carried by B objects, in G groups.
+
+    A group is one remembered frame in the part of one hint. It is matched once, whatever the
+    number V of objects whose masks it holds.
+    """
+
+    keys: Tensor  # G, cells, key_dim + PLACE
+    masks: Tensor  # G, V, cells, SUBPIXELS; anything where a group has fewer objects
+    hints: Tensor  # G int64: which hint the frame serves as
+    places: Tensor  # B, HINTS int64: where an object's mask lies in the flat G * V
 
 
 class DensePropagation(MapGains):
@@ -24,12 +40,20 @@ class DensePropagation(MapGains):
     def __init__(self, config: EdgeTAMConfig):
         dim = config.model_dim
         super().__init__(HINTS, dim, bias=True)
+        self.token_dim = config.memory_dim
         self.key_dim = config.memory_dim - PLACE - SUBPIXELS
         self.fine_key = nn.Conv2d(dim // 4, self.key_dim, 3, padding=1)
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
-        # Per matched frame: how sharply likeness and distance decide.
-        self.sharpness = nn.Parameter(torch.tensor([10.0, 10.0]))
-        self.nearness = nn.Parameter(torch.tensor([1.0, 6.0]))
+        # Per hint: how sharply likeness and distance decide. A long-past frame tells little
+        # about the place, the last one much.
+        self.log_sharpness = nn.Parameter(torch.tensor([20.0, 20.0]).log())
+        self.log_nearness = nn.Parameter(torch.tensor([1.0, 30.0]).log())
+        self.trust = nn.Parameter(torch.tensor([1.5, 2.5]))  # in each hint, as a logit
+        self.refine = nn.Sequential(
+            nn.Conv2d(HINTS + dim // 8, PRIOR_WIDTH, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(PRIOR_WIDTH, 1, 3, padding=1),
+        )
         cells = (torch.arange(2 * config.feature_side) + 0.5) / config.feature_side - 1
         y, x = torch.meshgrid(cells, cells, indexing='ij')
         places = torch.stack([x, y, x**2 + y**2], dim=-1).flatten(0, 1)[None]
@@ -47,28 +71,51 @@ class DensePropagation(MapGains):
         values = F.pixel_unshuffle(mask_logits.sigmoid(), 2).flatten(2).transpose(1, 2)
         return torch.cat([keys.expand(len(values), -1, -1), values], dim=-1)
 
-    def match(self, keys: Tensor, tokens: Tensor) -> Tensor:
+    def match(self, keys: Tensor, dense: DenseMemories) -> Tensor:
         """Carry masks to the present frame.
 
-        keys is (1 or B, cells, key_dim + PLACE), tokens (B, HINTS, cells, memory_dim). Returns
-        (B, 4 * HINTS * SUBPIXELS, h, h) probabilities of the present stride-4 pixels, for `gains`.
+        keys is (1 or G, cells, key_dim + PLACE). Returns (B, 4 * HINTS * SUBPIXELS, h, h): the
+        hints' probabilities of the present stride-4 pixels, packed as `gains` and `unpack` take
+        them.
         """
-        hints = [self._carry(keys, tokens[:, i], i) for i in range(HINTS)]
+        values = dense.masks.transpose(1, 2).flatten(2)  # G, cells, V * SUBPIXELS
+        carried = self._carry(keys, dense.keys, values, dense.hints)
+        carried = carried.unflatten(2, (-1, SUBPIXELS)).transpose(1, 2).flatten(0, 1)
+        maps = carried[dense.places].transpose(2, 3).flatten(1, 2)  # B, HINTS * SUBPIXELS, cells
         side = round(keys.shape[1] ** 0.5)
-        maps = torch.cat(hints, dim=-1).transpose(1, 2).unflatten(2, (side, side))
-        return F.pixel_unshuffle(maps, 2)
+        return F.pixel_unshuffle(maps.unflatten(2, (side, side)), 2)
 
-    def _carry(self, keys: Tensor, tokens: Tensor, hint: int) -> Tensor:
-        """Match with one remembered frame: softmax over its cells by likeness and distance.
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return the (B, HINTS, 4h, 4h) hints of `match`."""
+        return F.pixel_shuffle(F.pixel_shuffle(packed, 2), 2)
 
-        The affinity s q.k - n |x - p|^2 is, up to a term of x alone, a dot product with a token
-        (k, p, |p|^2, mask) when the query is (s q, 2 n x, -n, 0): one plain attention.
+    def prior(self, hints: Tensor, stride4: Tensor) -> Tensor:
+        """Return (B, 1, 4h, 4h) mask logits from (B, HINTS, 4h, 4h) hints and fine features.
+
+        The decoder's answer is added to them: it only has to say what the hints do not.
+        """
+        trusted = (self.trust[:, None, None] * (2 * hints - 1)).sum(1, keepdim=True)
+        stride4 = stride4.expand(len(hints), -1, -1, -1)
+        return trusted + self.refine(torch.cat([hints, stride4], dim=1))
+
+    def _carry(self, keys: Tensor, remembered: Tensor, values: Tensor, hints: Tensor) -> Tensor:
+        """Return (G, cells, C) values, each cell the mean over remembered cells that fit it.
+
+        The affinity s q.k - n |x - p|^2 is, up to a term of x alone, a dot product with a key
+        (k, p, |p|^2) when the query is (s q, 2 n x, -n): one plain attention. Values are as many
+        as keys have channels, for the fast kernels; more go in turns.
         """
         feature, place, _ = keys.split([self.key_dim, PLACE - 1, 1], dim=-1)
-        near = F.softplus(self.nearness[hint])
-        minus_near = -near.expand(*place.shape[:-1], 1)
-        query = [feature * self.sharpness[hint], 2 * near * place, minus_near]
-        query = F.pad(torch.cat(query, dim=-1), (0, SUBPIXELS)).expand(len(tokens), -1, -1)
-        query, tokens = query[:, None], tokens[:, None]  # one head
-        carried = F.scaled_dot_product_attention(query, tokens, tokens, scale=1.0)
-        return carried[:, 0, :, -SUBPIXELS:]  # B, cells, SUBPIXELS
+        sharp = self.log_sharpness.exp()[hints, None, None]
+        near = self.log_nearness.exp()[hints, None, None]
+        minus_near = -near.expand(-1, keys.shape[1], 1)
+        query = torch.cat([sharp * feature, 2 * near * place, minus_near], dim=-1)
+        query, remembered = (self._pad(x)[:, None] for x in (query, remembered))  # one head
+        carried = [
+            F.scaled_dot_product_attention(query, remembered, self._pad(part)[:, None], scale=1.0)
+            for part in values.split(self.token_dim, dim=-1)
+        ]
+        return torch.cat(carried, dim=-1)[:, 0, :, : values.shape[-1]]
+
+    def _pad(self, tokens: Tensor) -> Tensor:
+        return F.pad(tokens, (0, self.token_dim - tokens.shape[-1]))

@@ -4,16 +4,18 @@ Callbacks only pass things on; decoding, tracking and publishing happen in one w
 services and parameters answer while a frame is worked on.
 """
 
+import functools
 import os
 import signal
 import sys
+import threading
 import time
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -42,7 +44,7 @@ RESULTS = QoSProfile(
     depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
 EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
-STOP_TIMEOUT_S = 1.5
+STOP_TIMEOUT_S = 1.0
 WARNINGS_KEPT = 20
 
 
@@ -193,14 +195,31 @@ class TrackerNode(Node):
 
 def main(arguments=None) -> int:
     """Run the node until it is interrupted; return the exit status."""
+    spinning = threading.Event()
+    # Before rclpy takes the signal, and hands it on.
+    signal.signal(signal.SIGINT, functools.partial(_on_interrupt, spinning))
     rclpy.init(args=arguments)
     try:
         node = TrackerNode()
+    except KeyboardInterrupt:
+        rclpy.try_shutdown()
+        return 0
     except (ValueError, DownloadError, ParameterException) as error:
         rclpy.logging.get_logger('tam').fatal(str(error))
         rclpy.try_shutdown()
         return 1
+    spinning.set()
     return _spin(node)
+
+
+def _on_interrupt(spinning: threading.Event, *_) -> None:
+    """Stop what is not spun yet; an executor ends by itself, since rclpy shuts its context down.
+
+    A KeyboardInterrupt there could fall into the start of one of its threads, which would then
+    wait for ever and the process with it.
+    """
+    if not spinning.is_set():
+        raise KeyboardInterrupt
 
 
 def _spin(node: TrackerNode) -> int:
@@ -208,10 +227,10 @@ def _spin(node: TrackerNode) -> int:
     executor.add_node(node)
     try:
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+    except Exception:
+        if node.context.ok():
+            raise  # otherwise only the shutdown, found somewhere on the way
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal and ros2 launch send two
         ended = node.stop()
         rclpy.try_shutdown()
     if not ended:  # a frame that takes long is still computed, and nobody waits for it

@@ -127,20 +127,22 @@ def plan_memories(
     prompted_age = memories[0].limits.recent
     selections = [policy.select(memory, frame_index) for memory in memories]
     ages = [[prompted_age if age is None else age for _, age in s] for s in selections]
+    matched = [_matched_entries(s) for s in selections]
     return MemoryPlan(
         rows=np.asarray(rows, np.int64),
         slots=_padded([[entry.slot for entry, _ in s] for s in selections]),
         ages=_padded(ages),
         pointer_slots=_padded([m.pointer_slots(frame_index) for m in memories]),
-        matched=np.array([_matched_slots(s) for s in selections], np.int64),
+        matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
+        matched_frames=np.array([[e.frame_index for e in pair] for pair in matched], np.int64),
     )
 
 
-def _matched_slots(selection) -> tuple[int, int]:
-    """Return the slots of the newest prompted entry and of the newest of all."""
+def _matched_entries(selection) -> tuple[MemoryEntry, MemoryEntry]:
+    """Return the newest prompted entry and the newest of all."""
     prompted = [entry for entry, age in selection if age is None]
     newest = max((entry for entry, _ in selection), key=lambda entry: entry.frame_index)
-    return prompted[-1].slot, newest.slot
+    return prompted[-1], newest
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:

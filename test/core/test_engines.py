@@ -47,7 +47,9 @@ def test_stages_return_what_the_protocol_says(any_engine, network_input):
     memory = any_engine.encode_memory(features, decoded.mask_logits, from_prompt=True)
     store.write([2, 0], [0, 0], memory)
     store.write_pointers([2, 0], [0, 0], decoded.pointers)
-    plan = MemoryPlan(np.array([2, 0]), *(np.zeros((2, 1), np.int64) for _ in range(3)), MATCHED)
+    plan = MemoryPlan(
+        np.array([2, 0]), *(np.zeros((2, 1), np.int64) for _ in range(3)), MATCHED, MATCHED
+    )
     attended = any_engine.attend_memory(features, store, plan)
     assert len(attended[[1]]) == 1
     again = any_engine.decode_mask(features, attended, DecoderPrompts.none(2))
@@ -74,7 +76,10 @@ def test_a_missing_memory_counts_as_absent(any_engine, network_input):
 
     def attend(slots, ages, pointers):
         plan = MemoryPlan(
-            np.array([0]), *(np.array([x]) for x in (slots, ages, pointers)), MATCHED[:1]
+            np.array([0]),
+            *(np.array([x]) for x in (slots, ages, pointers)),
+            MATCHED[:1],
+            MATCHED[:1],
         )
         return np.asarray(any_engine.attend_memory(features, store, plan))
 

@@ -1,15 +1,16 @@
 """Dense propagation: what it carries where, and that it keeps the engine's contract."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
+from tam_ros.engine.grouping import group_matches
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS
-from tam_ros.model.propagation import DensePropagation
+from tam_ros.model.propagation import HINTS, SUBPIXELS, DenseMemories, DensePropagation
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import find_weights
@@ -42,18 +43,28 @@ def square_logits(x: int, y: int) -> torch.Tensor:
 
 
 def carried(propagation, keys, tokens) -> torch.Tensor:
-    """Return the two hints as (2, 64, 64) probabilities."""
-    hints = propagation.match(keys, tokens)
-    return F.pixel_shuffle(F.pixel_shuffle(hints, 2), 2)[0]
+    """Return the hints of (HINTS, cells, memory_dim) tokens as (HINTS, 64, 64) probabilities."""
+    hints = torch.arange(HINTS)
+    dense = DenseMemories(
+        tokens[..., :-SUBPIXELS], tokens[:, None, :, -SUBPIXELS:], hints, hints[None]
+    )
+    return propagation.unpack(propagation.match(keys, dense))[0]
+
+
+def sharp_matcher(propagation) -> DensePropagation:
+    """Return a copy in which likeness decides alone."""
+    sharp = DensePropagation(CONFIG).eval()
+    sharp.load_state_dict(propagation.state_dict())
+    sharp.log_sharpness.fill_(math.log(100.0))
+    sharp.log_nearness.fill_(math.log(1e-4))
+    return sharp
 
 
 @torch.no_grad()
 def test_a_mask_stays_where_the_frame_is_the_same(propagation, keys):
-    sharp = DensePropagation(CONFIG).eval()
-    sharp.load_state_dict(propagation.state_dict())
-    sharp.sharpness.fill_(100.0)
+    sharp = sharp_matcher(propagation)
     first, newest = square_logits(8, 8), square_logits(32, 24)
-    tokens = torch.stack([sharp.make_tokens(keys, logits) for logits in (first, newest)], 1)
+    tokens = torch.cat([sharp.make_tokens(keys, logits) for logits in (first, newest)])
     for hint, logits in zip(carried(sharp, keys, tokens), (first, newest)):
         assert torch.equal(hint > 0.5, logits[0, 0] > 0)
 
@@ -61,33 +72,57 @@ def test_a_mask_stays_where_the_frame_is_the_same(propagation, keys):
 @torch.no_grad()
 def test_a_mask_follows_its_features(propagation, keys):
     """The frame shifted by 8 cells carries the mask with it, where distance counts little."""
-    loose = DensePropagation(CONFIG).eval()
-    loose.load_state_dict(propagation.state_dict())
-    loose.sharpness.fill_(100.0)
-    loose.nearness.fill_(-10.0)
+    loose = sharp_matcher(propagation)
     cells = 2 * CONFIG.feature_side
     moved = keys.clone()
     feature = keys[..., : loose.key_dim].unflatten(1, (cells, cells)).roll(8, 2)
     moved[..., : loose.key_dim] = feature.flatten(1, 2)
-    tokens = loose.make_tokens(keys, square_logits(8, 8))[:, None].expand(-1, 2, -1, -1)
+    tokens = loose.make_tokens(keys, square_logits(8, 8)).expand(HINTS, -1, -1)
     for hint in carried(loose, moved, tokens):
         assert torch.equal(hint > 0.5, square_logits(8 + 16, 8)[0, 0] > 0)
 
 
 @torch.no_grad()
 def test_affinity_is_likeness_minus_squared_distance(propagation, keys):
-    tokens = propagation.make_tokens(keys.flip(1), square_logits(20, 30))
+    other = keys.flip(1)
     feature, place = keys[..., : propagation.key_dim], keys[..., propagation.key_dim :][..., :2]
-    other, there = tokens[..., : propagation.key_dim], place.flip(1)
-    for hint in range(2):
-        distance = torch.cdist(place, there) ** 2
-        affinity = propagation.sharpness[hint] * feature @ other.transpose(1, 2)
-        affinity = affinity - F.softplus(propagation.nearness[hint]) * distance
+    values = torch.rand(1, keys.shape[1], 3 * SUBPIXELS)
+    for hint in range(HINTS):
         # The stored place is that of the remembered cell, which flipping the keys moved along.
-        expected = affinity.softmax(-1) @ tokens[..., -4:]
-        torch.testing.assert_close(
-            propagation._carry(keys, tokens, hint), expected, atol=1e-5, rtol=1e-4
-        )
+        distance = torch.cdist(place, place.flip(1)) ** 2
+        likeness = feature @ feature.flip(1).transpose(1, 2)
+        affinity = propagation.log_sharpness[hint].exp() * likeness
+        affinity = affinity - propagation.log_nearness[hint].exp() * distance
+        actual = propagation._carry(keys, other, values, torch.tensor([hint]))
+        torch.testing.assert_close(actual, affinity.softmax(-1) @ values, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('objects', [2, 17])  # 17: more than fit into one attention
+def test_objects_of_a_group_are_carried_as_if_alone(propagation, keys, objects):
+    masks = torch.rand(HINTS, objects, keys.shape[1], SUBPIXELS)
+    remembered = keys.roll(5, 1).expand(HINTS, -1, -1)
+    hints = torch.arange(HINTS)
+    places = torch.stack([torch.arange(objects), objects + torch.arange(objects)], 1)
+    together = propagation.match(keys, DenseMemories(remembered, masks, hints, places))
+    for i in range(objects):
+        alone = DenseMemories(remembered, masks[:, i : i + 1], hints, hints[None])
+        torch.testing.assert_close(together[i : i + 1], propagation.match(keys, alone))
+
+
+def test_objects_are_grouped_by_frame_and_hint():
+    frames = np.array([[0, 5], [3, 5], [0, 0]])
+    groups = group_matches(frames)
+    found = {
+        (int(hint), *sorted({*map(int, members)}))
+        for hint, members in zip(groups.hints, groups.members)
+    }
+    assert found == {(0, 0, 2), (0, 1), (1, 0, 1), (1, 2)}
+    members = groups.members.reshape(-1)
+    hints = np.repeat(groups.hints, groups.members.shape[1])
+    for row, places in enumerate(groups.places):
+        assert [members[place] for place in places] == [row, row]
+        assert [hints[place] for place in places] == [0, 1]
 
 
 # -- with the embedded weights ----------------------------------------------------------------

@@ -57,6 +57,16 @@ def test_interrupt_ends_a_node_that_has_a_request(start_tracker, frames):
     assert_ends_at_once(tracker.program)
 
 
+def test_interrupt_ends_a_node_that_is_starting(start_program):
+    weights = ('-p', 'model:=edgetam', '-p', 'weights:=reproducible')
+    program = start_program('tracker_node', '--ros-args', *weights)
+    program.wait_for_log('untrained')  # said before they are loaded
+    program.interrupt()
+    assert program.wait_for_end(20) == 0
+    assert 'ready' not in program.log
+    assert 'Traceback' not in program.log
+
+
 def test_nodes_in_two_namespaces_do_not_mix(start_tracker, frames):
     left = start_tracker(name='/left/tam', arguments=('-r', '__ns:=/left'), camera='/left/camera')
     right = start_tracker(

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tam_ros.model.config import MODELS
+from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.distill import Teacher
-from training.rollout import Batch
+from training.rollout import Batch, Choices, RolloutOptions, roll_out
 from training.settings import Distillation, Phase, Settings
 from training.train import Place, Trainer
 
@@ -103,7 +104,20 @@ def test_distillation_pulls_features_to_the_teachers(tmp_path):
     trainer, batch = Trainer(settings, Place(), teacher), fixed_batch(phase)
     differences = []
     for _ in range(15):
-        tops = trainer.train_step(batch).tops
-        shown = teacher.show(batch, trainer._options(phase, 0, torch.Generator()), seed=0)
-        differences.append((tops - shown.tops).square().mean().item())
+        trace = trainer.train_step(batch)
+        shown = teacher.show(batch, RolloutOptions(), trace)
+        differences.append((trace.tops - shown.tops).square().mean().item())
     assert differences[-1] < 0.5 * differences[0]
+
+
+def test_a_rollout_can_be_repeated_with_the_same_prompts():
+    phase = STAGES['clips']
+    network, batch = EdgeTAM(dataclasses.replace(TINY, image_size=64)).eval(), fixed_batch(phase)
+    network.precompute()
+    options = RolloutOptions(kind='click', corrections=1, late_correction=0.5, true_memory=0.5)
+    drawn = Choices(torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        first = roll_out(network, batch, options, drawn)
+        again = roll_out(network, batch, options, Choices(again=first.choices))
+    assert len(again.judged) == len(first.judged)
+    torch.testing.assert_close(again.loss, first.loss, rtol=0, atol=0)
