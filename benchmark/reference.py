@@ -1,4 +1,4 @@
-"""Run and time the official EdgeTAM code from a checkout of it, to compare numbers and speed.
+"""Run and time the official code of either family from a checkout, to compare numbers and speed.
 
 Knows nothing of our own implementation. Imports the checkout and torch only when a
 ReferenceTracker is made. Runs on the CPU, with the official post-processing off.
@@ -43,27 +43,34 @@ class ReferenceTracker:
         checkout: Path,
         state_dict: dict[str, np.ndarray],
         *,
+        model: str = 'edgetam',
         image_size: int = 1024,
         threads: int,
         float32_memory: bool = False,
     ) -> None:
         """Build the official model and load its weights strictly.
 
-        checkout: the folder that holds the official `sam2` package. image_size: side of the
-        model input, a multiple of 256. float32_memory: skip the official bfloat16 rounding.
-        The perceiver runs object by object, since the official one fails in a `view` for more
-        than one; that is fair, as all the rest stays one batch and it is a small part.
+        checkout: the folder that holds the official package, `sam2` for EdgeTAM and
+        `efficient_track_anything` for EfficientTAM. model: the name of one of its yaml files.
+        image_size: side of the model input, a multiple of 256. float32_memory: skip the official
+        bfloat16 rounding. EdgeTAM's perceiver runs object by object, since the official one fails
+        in a `view` for more than one; that is fair, as all the rest stays one batch and it is a
+        small part.
         Raises FileNotFoundError for no checkout, ModuleNotFoundError for a missing package.
         """
-        self._video = import_reference(checkout)
+        is_edgetam = model == 'edgetam'
+        self._video = (import_edgetam if is_edgetam else import_efficienttam)(checkout)
         torch = importlib.import_module('torch')
         torch.set_num_threads(threads)
         without_bfloat16 = SimpleNamespace(**{**vars(torch), 'bfloat16': torch.float32})
         self._torch = without_bfloat16 if float32_memory else torch
-        self._predictor = build_predictor(image_size)
+        self._predictor = (
+            build_edgetam(image_size) if is_edgetam else build_efficienttam(model, image_size)
+        )
         tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
         self._predictor.load_state_dict(tensors, strict=True)
-        loop_perceiver_over_objects(self._predictor.spatial_perceiver)
+        if is_edgetam:
+            loop_perceiver_over_objects(self._predictor.spatial_perceiver)
         for stage, name in STAGE_METHODS.items():
             setattr(self._predictor, name, self._timed(stage, getattr(self._predictor, name)))
 
@@ -111,21 +118,31 @@ class ReferenceTracker:
         return call
 
 
-def import_reference(checkout: Path) -> ModuleType:
+def import_edgetam(checkout: Path) -> ModuleType:
     """Import the official video predictor's module, with a trunk that downloads nothing."""
-    if not (checkout / 'sam2' / 'sam2_video_predictor.py').is_file():
-        raise FileNotFoundError(f'no sam2/sam2_video_predictor.py in {checkout}')
-    sys.path.insert(0, str(checkout.resolve()))
-    try:
-        import_torchvision()
-        trunk = importlib.import_module('sam2.modeling.backbones.timm')
-        video = importlib.import_module('sam2.sam2_video_predictor')
-    except ModuleNotFoundError as error:
-        needed = 'pip install torch torchvision timm hydra-core pillow tqdm'
-        raise ModuleNotFoundError(f'{error.name} is missing; needed: {needed}') from error
+    video = _import_from(checkout, 'sam2.sam2_video_predictor')
+    trunk = importlib.import_module('sam2.modeling.backbones.timm')
     create = importlib.import_module('timm.models').create_model
     trunk.create_model = lambda name, **options: create(name, **{**options, 'pretrained': False})
     return video
+
+
+def import_efficienttam(checkout: Path) -> ModuleType:
+    """Import the official video predictor's module."""
+    return _import_from(checkout, 'efficient_track_anything.efficienttam_video_predictor')
+
+
+def _import_from(checkout: Path, name: str) -> ModuleType:
+    file = checkout / f'{name.replace(".", "/")}.py'
+    if not file.is_file():
+        raise FileNotFoundError(f'no {file}')
+    sys.path.insert(0, str(checkout.resolve()))
+    try:
+        import_torchvision()
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        needed = 'pip install torch torchvision timm hydra-core iopath pillow tqdm'
+        raise ModuleNotFoundError(f'{error.name} is missing; needed: {needed}') from error
 
 
 def import_torchvision() -> None:
@@ -138,7 +155,7 @@ def import_torchvision() -> None:
         import_torchvision()
 
 
-def build_predictor(image_size: int):
+def build_edgetam(image_size: int):
     """Build the official predictor from its own yaml, in the given size, without weights."""
     build = importlib.import_module('sam2.build_sam').build_sam2_video_predictor
     sizes = [
@@ -148,6 +165,27 @@ def build_predictor(image_size: int):
     options = {'device': 'cpu', 'hydra_overrides_extra': sizes, 'apply_postprocessing': False}
     with contextlib.redirect_stdout(sys.stderr):
         return build('configs/edgetam.yaml', **options)
+
+
+def build_efficienttam(model: str, image_size: int):
+    """Build the official predictor from its own yaml, in the given size, without weights.
+
+    The official builder drops overrides where there is no recent GPU, so it is not used.
+    """
+    hydra, omegaconf = map(importlib.import_module, ('hydra', 'omegaconf'))
+    module = 'efficient_track_anything.efficienttam_video_predictor'
+    side = [image_size // 16] * 2
+    attention = '++model.memory_attention.layer'
+    overrides = [
+        f'++model._target_={module}.EfficientTAMVideoPredictor',
+        '++model.compile_image_encoder=False',
+        f'++model.image_size={image_size}',
+        f'{attention}.self_attention.feat_sizes={side}',
+        f'{attention}.cross_attention.feat_sizes={side}',
+    ]
+    config = hydra.compose(f'configs/efficienttam/{model}.yaml', overrides=overrides)
+    omegaconf.OmegaConf.resolve(config)
+    return importlib.import_module('hydra.utils').instantiate(config.model).eval()
 
 
 def loop_perceiver_over_objects(perceiver) -> None:
@@ -182,11 +220,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--checkout', type=Path, required=True)
     parser.add_argument('--weights-module', type=Path, required=True)
+    parser.add_argument('--model', default='edgetam')
     for option, default in (('image-size', 1024), ('objects', 1), ('frames', 10), ('threads', 2)):
         parser.add_argument(f'--{option}', type=int, default=default)
     args = parser.parse_args()
-    weights = runpy.run_path(str(args.weights_module))['state_dict']('edgetam')
-    sizes = {'image_size': args.image_size, 'threads': args.threads}
+    weights = runpy.run_path(str(args.weights_module))['state_dict'](args.model)
+    sizes = {'model': args.model, 'image_size': args.image_size, 'threads': args.threads}
     tracker = ReferenceTracker(args.checkout, weights, **sizes)
     shape = (args.frames, 720, 1280, 3)
     images_rgb = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))

@@ -27,7 +27,8 @@ def parse_arguments() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('what', nargs='*', default=ALL, help=f'of {", ".join(ALL)}')
-    parser.add_argument('--reference', type=Path, help='checkout of the official EdgeTAM code')
+    parser.add_argument('--reference', type=Path, help='checkout of the official code')
+    parser.add_argument('--model', default='edgetam', help="its family must be the checkout's")
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
@@ -44,7 +45,7 @@ def main() -> None:
     if 'stages' in options.what:
         print('\n## Milliseconds per frame, 1280x720 input, full memory\n', flush=True)
         stages.measure(
-            [stages.Case(s, n) for s in options.sizes for n in options.objects],
+            [stages.Case(options.model, s, n) for s in options.sizes for n in options.objects],
             frames=options.frames,
             threads=options.threads,
             device=options.device,
@@ -53,7 +54,8 @@ def main() -> None:
     if 'parity' in options.what and options.reference:
         print('\n## Difference from the reference, two objects at 256 px\n', flush=True)
         images_rgb = stages.noise_frames(options.frames)
-        parity.measure(stages.Case(256, 2), images_rgb, options.reference, options.threads)
+        case = stages.Case(options.model, 256, 2)
+        parity.measure(case, images_rgb, options.reference, options.threads)
     if 'ros' in options.what:
         import ros_cost  # here, as below: the other benchmarks run without ROS
 

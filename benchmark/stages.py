@@ -1,7 +1,7 @@
 """Milliseconds per stage and frame of our tracker, beside the reference's in the same run."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,7 @@ import torch
 from reference import FULL_MEMORY_FRAME, STAGE_METHODS, ReferenceTracker, median_ms
 
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import EdgeTAMConfig
-from tam_ros.model.edgetam import EdgeTAM
-from tam_ros.model.reproducible import reproducible_state_dict
+from tam_ros.model.config import MODELS, NetworkConfig
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 
@@ -44,10 +42,16 @@ class TimedEngine:
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: network input side, number of objects."""
+    """What is measured: network, side of its input, number of objects."""
 
+    model: str
     image_size: int
     objects: int
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The network's configuration."""
+        return replace(MODELS[self.model], image_size=self.image_size)
 
     @property
     def clicks_xy(self) -> list[tuple[float, float]]:
@@ -64,7 +68,7 @@ def noise_frames(count: int) -> list[np.ndarray]:
 
 def run_ours(case: Case, images_rgb: list[np.ndarray], device: str) -> dict[str, float]:
     """Return median ms per stage and in total over the frames with full memory."""
-    network = build_network(EdgeTAMConfig(image_size=case.image_size), 'reproducible')
+    network = build_network(case.config, 'reproducible')
     engine = TimedEngine(TorchEngine(network, mode='benchmark', device=device))
     session, rows = Session(engine), []
     for t, image in enumerate(images_rgb):
@@ -83,9 +87,10 @@ def run_reference(
     case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int
 ) -> dict[str, float]:
     """Return the same of the reference; its frame time leaves preprocessing out."""
-    state = reproducible_state_dict(EdgeTAM(EdgeTAMConfig()))
+    state = build_network(case.config, 'reproducible').state_dict()
     arrays = {key: value.numpy() for key, value in state.items()}
-    tracker = ReferenceTracker(checkout, arrays, image_size=case.image_size, threads=threads)
+    sizes = {'model': case.model, 'image_size': case.image_size}
+    tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads)
     return median_ms(tracker.run(images_rgb, case.clicks_xy))
 
 
@@ -94,8 +99,8 @@ def measure(cases, *, frames: int, threads: int, device: str, checkout: Path | N
     torch.set_num_threads(threads)
     images_rgb = noise_frames(frames)
     columns = [*STAGE_METHODS, 'total']
-    print('| px | objects | who | ' + ' | '.join(columns) + ' |')
-    print('|---|---|---|' + '---|' * len(columns))
+    print('| model | px | objects | who | ' + ' | '.join(columns) + ' |')
+    print('|---|---|---|---|' + '---|' * len(columns))
     for case in cases:
         ours = run_ours(case, images_rgb, device)
         _print_row(case, 'tam_ros', ours)
@@ -108,4 +113,4 @@ def measure(cases, *, frames: int, threads: int, device: str, checkout: Path | N
 
 def _print_row(case: Case, who: str, values: dict[str, float], form: str = '.0f') -> None:
     cells = ' | '.join(format(value, form) for value in values.values())
-    print(f'| {case.image_size} | {case.objects} | {who} | {cells} |', flush=True)
+    print(f'| {case.model} | {case.image_size} | {case.objects} | {who} | {cells} |', flush=True)

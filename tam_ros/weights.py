@@ -9,6 +9,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,33 @@ class DownloadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One published file. git_blob is its id in the repository that publishes it."""
+    """One published file.
+
+    git_blob: its id in the repository that publishes it; '' where none is known. Then all that can
+    be told is whether it is a whole PyTorch archive, until a network loads it strictly.
+    """
 
     file_name: str
     url: str
     git_blob: str
     megabytes: float
+
+
+EFFICIENTTAM_HUB = 'https://huggingface.co/yunyangx/efficient-track-anything/resolve/main'
+EFFICIENTTAM_MEGABYTES = {'s': 136.2, 'ti': 71.5}  # of 4-byte values, as counted
+EFFICIENTTAM_VARIANTS = ('', '_1', '_2', '_512x512')
+
+
+def _efficienttam_checkpoints() -> 'dict[str, Checkpoint]':
+    names = [
+        (f'efficienttam_{size}{variant}', megabytes)
+        for size, megabytes in EFFICIENTTAM_MEGABYTES.items()
+        for variant in EFFICIENTTAM_VARIANTS
+    ]
+    return {
+        name: Checkpoint(f'{name}.pt', f'{EFFICIENTTAM_HUB}/{name}.pt', '', megabytes)
+        for name, megabytes in names
+    }
 
 
 CHECKPOINTS = {
@@ -40,6 +62,7 @@ CHECKPOINTS = {
         'abd54d22bbd22ba3e53cf59a307e59e0f3701be6',
         56.1,
     ),
+    **_efficienttam_checkpoints(),
 }
 
 
@@ -54,7 +77,7 @@ class Embedded:
 EMBEDDED = {
     'tam_nano': Embedded(
         'tam_nano.safetensors',
-        'af55a25065bb6249fa577b24c326ad3cfef14791b729571a24cb601703da8298',
+        '2f687ccd7cb47c0caeeab8e87181ae2df882e2056d7a708910a5336ffe03202e',
     ),
 }
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'
@@ -75,6 +98,7 @@ def find_weights(model: str, weights: str) -> str:
     if it is not there or not whole.
     """
     if weights:
+        _check_file_name(model, Path(weights))
         return weights
     if model in EMBEDDED:
         return str(_check_embedded(EMBEDDED[model]))
@@ -87,6 +111,16 @@ def find_weights(model: str, weights: str) -> str:
             f'`ros2 run tam_ros download_weights {model}`, or set weights to a file'
         )
     return str(path)
+
+
+def _check_file_name(model: str, path: Path) -> None:
+    """Refuse another model's published file: variants of EfficientTAM differ in no entry of it."""
+    named = [name for name, checkpoint in CHECKPOINTS.items() if checkpoint.file_name == path.name]
+    if named and named[0] != model:
+        raise DownloadError(
+            f'weights {path} is the published file of model {named[0]!r}, not of {model!r}: set '
+            f'model to {named[0]!r}, or rename the file if you know better'
+        )
 
 
 def _check_embedded(embedded: Embedded) -> Path:
@@ -117,7 +151,7 @@ def download(checkpoint: Checkpoint, folder: Path) -> Path:
     its content is right. Raises DownloadError.
     """
     target = folder / checkpoint.file_name
-    if target.is_file() and git_blob_id(target) == checkpoint.git_blob:
+    if target.is_file() and _is_published(checkpoint, target):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(target.suffix + '.part')
@@ -129,16 +163,26 @@ def download(checkpoint: Checkpoint, folder: Path) -> Path:
             f'({checkpoint.megabytes} MB) and put it at {target}; a further try goes on from '
             f'{part}'
         ) from error
-    found = git_blob_id(part)
-    if found != checkpoint.git_blob:
-        size = part.stat().st_size
+    if not _is_published(checkpoint, part):
+        size, found = part.stat().st_size, git_blob_id(part)
         part.unlink()
         raise DownloadError(
             f'{checkpoint.url} gave another file ({size:,} bytes, git blob {found}) than the '
-            f'published one (git blob {checkpoint.git_blob}); nothing was kept'
+            f'published one ({_description(checkpoint)}); nothing was kept'
         )
     part.replace(target)
     return target
+
+
+def _is_published(checkpoint: Checkpoint, path: Path) -> bool:
+    """Return whether a file is the published one, as far as can be told."""
+    if not checkpoint.git_blob:
+        return zipfile.is_zipfile(path)  # what PyTorch writes; a page or a part of it is none
+    return git_blob_id(path) == checkpoint.git_blob
+
+
+def _description(checkpoint: Checkpoint) -> str:
+    return f'git blob {checkpoint.git_blob}' if checkpoint.git_blob else 'a PyTorch archive'
 
 
 def _fetch(url: str, part: Path) -> None:

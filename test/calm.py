@@ -1,20 +1,23 @@
-"""A network whose tracking can be compared over many frames, for tests of core and of ROS."""
+"""Networks whose tracking can be compared over many frames, for tests of core and of ROS."""
 
-from tam_ros.model.config import EdgeTAMConfig
-from tam_ros.model.edgetam import EdgeTAM
-from tam_ros.model.reproducible import reproducible_state_dict
+from dataclasses import replace
+
+import torch
+
+from tam_ros.engine.torch_engine import build_network
+from tam_ros.model.config import MODELS
+from tam_ros.model.network import TrackingNetwork
 
 
-def calm_network(image_size: int = 256) -> EdgeTAM:
-    """Return a network with reproducible weights and softened memory attention.
+def calm_network(image_size: int = 256, model: str = 'edgetam') -> TrackingNetwork:
+    """Return a network with reproducible weights and softened attention.
 
     The plain reproducible weights make tracking chaotic: a rounding error grows a hundredfold a
-    frame. With attention four times softer it stays, so many frames can be compared.
+    frame. With attention sixteen times softer it stays, so many frames can be compared.
     """
-    network = EdgeTAM(EdgeTAMConfig(image_size=image_size))
-    state = reproducible_state_dict(network)
-    for key, value in state.items():
-        if key.startswith('memory_attention') and ('q_proj' in key or 'k_proj' in key):
-            value /= 4
-    network.load_state_dict(state)
-    return network.eval()
+    network = build_network(replace(MODELS[model], image_size=image_size), 'reproducible')
+    with torch.no_grad():
+        for key, value in network.named_parameters():
+            if 'q_proj' in key or 'k_proj' in key:
+                value /= 4
+    return network

@@ -15,7 +15,7 @@ from training.clips import Clip, contact_sheet
 from training.material import Material, open_material
 from training.sprites import SPRITE_SIDE, Part, crop, draw_thing, region
 
-MOST_THINGS = 4
+MOST_THINGS = 6
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def smooth_path(rng: np.random.Generator, frames: int, amplitude: float) -> np.n
 
 def draw_motion(rng: np.random.Generator, frames: int, side: int) -> Motion:
     """Draw a motion; speed, deformation and size are drawn over wide ranges."""
-    size = side * np.exp(rng.uniform(np.log(0.12), np.log(0.85)))
+    size = side * np.exp(rng.uniform(np.log(0.06), np.log(0.85)))
     speed = np.exp(rng.uniform(np.log(0.004), np.log(0.12)))
     centre = np.stack([smooth_path(rng, frames, speed * (side + size) / 2) for _ in range(2)], -1)
     centre += rng.uniform(0.15, 0.85, 2) * side - centre[rng.integers(frames)] * 0.7

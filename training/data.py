@@ -18,7 +18,7 @@ from training.compose import compose_clip
 from training.material import Material
 from training.rollout import Batch
 
-SMALLEST_TARGET = 0.002  # of the image: smaller objects are not prompted
+SMALLEST_TARGET = 0.001  # of the image: smaller objects are not prompted
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tam_ros.model.edgetam import PromptTensors
+from tam_ros.model.network import PromptTensors
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 from tam_ros.tracker.session import PRIOR_LOGIT_LIMIT
 

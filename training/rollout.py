@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
+from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.mask_decoder import DecoderOutput
+from tam_ros.model.network import Features, Memories, PromptTensors
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.preprocess import MASK_LOGIT
 from tam_ros.tracker.memory import RECENT_POINTERS
@@ -145,7 +146,7 @@ def _attend(
     network, features, prompted: _Remembered, recent: list[_Remembered], objects: int
 ) -> Tensor:
     """Attend as the tracker does; each image's objects are in a row."""
-    latents, limit = network.config.latents, network.config.recent_memories
+    latents, limit = network.config.attended_tokens, network.config.recent_memories
     remembered = [prompted, *recent[:limit]]
     tokens = torch.stack([r.tokens[:, :latents] for r in remembered], 1)
     slots = torch.tensor([limit, *range(len(remembered) - 1)], device=tokens.device)

@@ -88,8 +88,8 @@ CPU_PHASES = (
 # For two CPU cores, to go on from weights that the phases above have made.
 CPU_MORE_PHASES = (
     Phase('larger', 1200, 256, 4, 3, (6e-4, 4e-4)),
-    Phase('long', 900, 256, 8, 2, (4e-4, 1e-4)),
-    Phase('longer', 500, 256, 8, 2, (2e-4, 1e-5), freeze_encoder=True),
+    Phase('long', 650, 256, 8, 2, (4e-4, 1e-4)),
+    Phase('longer', 450, 256, 8, 2, (1e-4, 1e-5), freeze_encoder=True),
 )
 # For half an hour of a data-centre GPU.
 GPU_PHASES = (

@@ -19,9 +19,11 @@ from tam_ros.engine.base import (
 )
 from tam_ros.engine.grouping import group_matches
 from tam_ros.model.checkpoint import load_weights
-from tam_ros.model.config import MODELS, EdgeTAMConfig
-from tam_ros.model.edgetam import EdgeTAM, Features, Memories, PromptTensors
+from tam_ros.model.config import MODELS, EdgeTAMConfig, NetworkConfig
+from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
+from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.model.reproducible import reproducible_state_dict
 
@@ -52,9 +54,14 @@ def load_torch_engine(
     return TorchEngine(network, model=model, mode=mode, device=device)
 
 
-def build_network(config: EdgeTAMConfig, weights: str | Path) -> EdgeTAM:
+def make_network(config: NetworkConfig) -> TrackingNetwork:
+    """Return the network of a configuration, untrained."""
+    return EdgeTAM(config) if isinstance(config, EdgeTAMConfig) else EfficientTAM(config)
+
+
+def build_network(config: NetworkConfig, weights: str | Path) -> TrackingNetwork:
     """Return a network in evaluation mode with weights loaded, not fused."""
-    network = EdgeTAM(config)
+    network = make_network(config)
     if str(weights) == REPRODUCIBLE:
         network.load_state_dict(reproducible_state_dict(network))
     else:
@@ -90,14 +97,14 @@ class TorchMemoryStore:
 
 
 class TorchEngine:
-    """Runs the four stages of an EdgeTAM network; see `engine.base.Engine`.
+    """Runs the four stages of a network; see `engine.base.Engine`.
 
     fold: merge linear layers first (exact up to rounding). Takes ownership of the network.
     """
 
     def __init__(
         self,
-        network: EdgeTAM,
+        network: TrackingNetwork,
         *,
         model: str = 'edgetam',
         mode: NumericMode = 'interactive',
@@ -138,26 +145,26 @@ class TorchEngine:
         slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
         mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
-        latents = self._network.config.latents
+        attended = self._network.config.attended_tokens
         memories = Memories(
-            store.memories[rows, slots.clamp(min=0), :latents],  # B, M, latents, C
+            store.memories[rows, slots.clamp(min=0), :attended],  # B, M, tokens, C
             self._tensor(plan.ages).clamp(min=0),
             store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
             mask,
-            self._dense_memories(store, plan) if self._network.config.propagation else None,
+            self._dense_memories(store, plan) if self._network.config.dense_tokens else None,
         )
         return self._network.attend_memory(features, memories)
 
     def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
         """Gather the masks to be carried; objects that remember the same frame share its keys."""
-        latents = self._network.config.latents
+        attended = self._network.config.attended_tokens
         groups = group_matches(plan.matched_frames)
         rows, slots = self._tensor(plan.rows), self._tensor(plan.matched)
         leaders, hints = self._tensor(groups.leaders), self._tensor(groups.hints)
-        keys = store.memories[rows[leaders], slots[leaders, hints], latents:, :-SUBPIXELS]
+        keys = store.memories[rows[leaders], slots[leaders, hints], attended:, :-SUBPIXELS]
         members = self._tensor(groups.members)  # G, V
         slots = slots[members, hints[:, None]]
-        masks = store.memories[rows[members], slots, latents:, -SUBPIXELS:]
+        masks = store.memories[rows[members], slots, attended:, -SUBPIXELS:]
         return DenseMemories(keys, masks, hints, self._tensor(groups.places))
 
     @torch.inference_mode()

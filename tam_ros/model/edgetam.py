@@ -1,108 +1,38 @@
-"""EdgeTAM (arXiv 2501.07256): the four stages of promptable tracking, for any number of objects.
-
-Stateless: memories come in as arguments. Which memories, and in which order, is not known here.
-"""
-
-from typing import NamedTuple
+"""EdgeTAM (arXiv 2501.07256): a convolutional trunk, and memories as a few latents."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.image_encoder import ImageEncoder
-from tam_ros.model.layers import MLP, resize_bilinear
-from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
-from tam_ros.model.memory_attention import MemoryAttention
-from tam_ros.model.memory_encoder import MemoryEncoder
+from tam_ros.model.mask_decoder import DecoderOutput
+from tam_ros.model.memory_attention import LatentMemoryAttention
+from tam_ros.model.network import (
+    DecoderMaps,
+    Features,
+    Memories,
+    PromptTensors,
+    TrackingNetwork,
+)
 from tam_ros.model.perceiver import SpatialPerceiver
-from tam_ros.model.prompt_encoder import PromptEncoder
 from tam_ros.model.prompt_maps import PromptMaps
-from tam_ros.model.propagation import DenseMemories, DensePropagation
-
-ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
-MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10
-STABILITY_OFFSET, STABILITY_THRESHOLD = 0.05, 0.98
+from tam_ros.model.propagation import DensePropagation
 
 
-DecoderMaps = tuple[Tensor, Tensor, Tensor]  # of strides 16, 8 and 4
-
-
-class Features(NamedTuple):
-    """One encoded image; h is a sixteenth of the network's side."""
-
-    top: Tensor  # 1, C, h, h
-    stride8: Tensor  # 1, C / 4, 2h, 2h
-    stride4: Tensor  # 1, C / 8, 4h, 4h
-    keys: Tensor | None = None  # 1, 2h * 2h, key_dim: of dense propagation, where there is any
-
-
-class Memories(NamedTuple):
-    """What B objects remember; M memories and P pointers each."""
-
-    tokens: Tensor  # B, M, latents, memory_dim
-    slots: Tensor  # B, M int64: temporal slot, 0 newest tracked frame ... last = prompted frame
-    pointers: Tensor  # B, P, C
-    mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
-    dense: DenseMemories | None = None  # with propagation
-
-
-class PromptTensors(NamedTuple):
-    """Prompts of B objects, in network pixels; N may be 0."""
-
-    points_xy: Tensor  # B, N, 2
-    labels: Tensor  # B, N int64
-    mask_logits: Tensor | None  # B, 1, 4h, 4h: a former answer to be refined
-    multimask: bool  # whether the best of three masks answers, or the single mask
-
-
-class Decoding(NamedTuple):
-    """The chosen mask of B objects, and the K candidates it was chosen from."""
-
-    logits: Tensor  # B, 4h, 4h
-    iou: Tensor  # B: predicted
-    score: Tensor  # B: logit of the object's presence
-    pointer: Tensor  # B, C
-    candidate_logits: Tensor  # B, K, 4h, 4h
-    candidate_ious: Tensor  # B, K
-
-
-class EdgeTAM(nn.Module):
-    """The network. Parameter names are those of the official checkpoint."""
+class EdgeTAM(TrackingNetwork):
+    """The network, and the cues that ours has beside the published one."""
 
     def __init__(self, config: EdgeTAMConfig):
-        super().__init__()
-        dim, memory_dim = config.model_dim, config.memory_dim
-        self.config = config
-        self.maskmem_tpos_enc = nn.Parameter(
-            torch.zeros(config.recent_memories + 1, 1, 1, memory_dim)
-        )
-        self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, dim))
-        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, dim))  # in checkpoints, never read
-        self.no_obj_ptr = nn.Parameter(torch.zeros(1, dim))
+        super().__init__(config, high_resolution=True)
         self.image_encoder = ImageEncoder(config)
-        self.mask_downsample = nn.Conv2d(1, 1, 4, 4)
-        self.memory_attention = MemoryAttention(config)
-        self.memory_encoder = MemoryEncoder(dim, memory_dim)
-        self.sam_prompt_encoder = PromptEncoder(dim, config.image_size)
-        self.sam_mask_decoder = MaskDecoder(config)
-        self.obj_ptr_proj = MLP(dim, dim, dim, dim)
+        self.memory_attention = LatentMemoryAttention(config)
         self.spatial_perceiver = SpatialPerceiver(config)
         self.propagation = DensePropagation(config) if config.propagation else None
         self.prompt_maps = PromptMaps(config) if config.prompt_maps else None
-        dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
-        self.register_buffer('dense_positions', dense, persistent=False)
-        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        self.register_buffer('pixel_mean', mean[:, None, None], persistent=False)
-        self.register_buffer('pixel_std', std[:, None, None], persistent=False)
-
-    def precompute(self) -> None:
-        """Compute what follows from the weights alone; call after loading them."""
-        self.dense_positions = self.sam_prompt_encoder.dense_positions(self.config.feature_side)
 
     def encode_image(self, image: Tensor) -> Features:
         """Encode an (N, 3, S, S) RGB image with values 0 to 255."""
-        image = (image / 255 - self.pixel_mean) / self.pixel_std
-        stride4, stride8, top = self.image_encoder(image)
+        stride4, stride8, top = self.image_encoder(self._normalized(image))
         decoder = self.sam_mask_decoder
         stride8, stride4 = decoder.conv_s1(stride8), decoder.conv_s0(stride4)
         keys = self.propagation.make_keys(stride8, top) if self.propagation else None
@@ -113,66 +43,11 @@ class EdgeTAM(nn.Module):
 
         With dense propagation its hints follow as further channels; `decode_mask` expects them.
         """
-        attended = self._attend_latents(features, memories)
+        attended = self._attend(features, memories, self.spatial_perceiver.output_positions)
         if self.propagation is None:
             return attended
         hints = self.propagation.match(features.keys, memories.dense)
         return torch.cat([attended, hints], dim=1)
-
-    def _attend_latents(self, features: Features, memories: Memories) -> Tensor:
-        tokens, slots, pointers, mask, _ = memories
-        positions = self.spatial_perceiver.output_positions  # tokens, memory_dim
-        temporal = self.maskmem_tpos_enc.flatten(1)[slots]  # B, M, memory_dim
-        positions = positions + temporal[:, :, None]  # B, M, tokens, memory_dim
-        pointers = pointers.unflatten(2, (-1, self.config.memory_dim)).flatten(1, 2)
-        if mask is not None:
-            mask = self._expand_mask(mask, slots.shape[1], tokens.shape[2])
-        return self.memory_attention(features.top, tokens, positions, pointers, mask)
-
-    def _expand_mask(self, mask: Tensor, memories: int, tokens: int) -> Tensor:
-        spatial = mask[:, :memories].repeat_interleave(tokens, dim=1)
-        pointer = mask[:, memories:].repeat_interleave(self.config.pointer_tokens, dim=1)
-        return torch.cat([spatial, pointer], dim=1)[:, None, None]  # B, 1, 1, keys
-
-    def decode_mask(
-        self, features: Features, attended: Tensor | None, prompts: PromptTensors, dynamic: bool
-    ) -> Decoding:
-        """Decode masks from memory-conditioned features, or from plain ones on a first prompt.
-
-        Multimask prompts are answered by the best of three masks by predicted IoU, others by the
-        single mask; with dynamic, the best of the three replaces that where it is unstable.
-        """
-        output = self.decode_candidates(features, attended, prompts)
-        return self.choose(output, multimask=prompts.multimask, dynamic=dynamic)
-
-    def choose(self, output: DecoderOutput, *, multimask: bool, dynamic: bool) -> Decoding:
-        present = output.score > 0  # B, 1
-        logits = output.logits.masked_fill(~present[..., None, None], ABSENT_LOGIT)
-        chosen = _choose_candidate(logits, output.ious, multimask, dynamic)  # B, in 0..3
-        rows = torch.arange(len(chosen), device=chosen.device)
-        token = output.tokens[rows, chosen if multimask else torch.zeros_like(chosen)]
-        pointer = self.obj_ptr_proj(token).where(present, self.no_obj_ptr)
-        candidates = slice(1, 4) if multimask else slice(0, 1)
-        return Decoding(
-            logits[rows, chosen],
-            output.ious[rows, chosen],
-            output.score[:, 0],
-            pointer,
-            logits[:, candidates],
-            output.ious[:, candidates],
-        )
-
-    def point_from_mask(self, features: Features, masks: Tensor) -> Decoding:
-        """Decode given (B, 1, S, S) masks of 0 and 1: only the pointer of the answer is meant.
-
-        A given mask is its own answer; the decoder only makes the object pointer for it, from
-        features without the no-memory embedding.
-        """
-        labels = torch.zeros((len(masks), 0), dtype=torch.int64, device=masks.device)
-        points = masks.new_zeros(len(masks), 0, 2)
-        prompts = PromptTensors(points, labels, self.mask_downsample(masks), multimask=False)
-        output = self._run_decoder((features.top, features.stride8, features.stride4), prompts)
-        return self.choose(output, multimask=False, dynamic=False)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors
@@ -180,8 +55,7 @@ class EdgeTAM(nn.Module):
         """Decode all four candidate masks; attended as for `decode_mask`."""
         maps = features.top, features.stride8, features.stride4
         if attended is None:
-            top = features.top + self.no_mem_embed.reshape(1, -1, 1, 1)
-            return self._run_decoder((top, *maps[1:]), prompts)
+            return self._run_decoder((self._first_look(maps[0]), *maps[1:]), prompts)
         if self.propagation is None:
             return self._run_decoder((attended, *maps[1:]), prompts)
         image, packed = attended.tensor_split([self.config.model_dim], dim=1)
@@ -194,48 +68,19 @@ class EdgeTAM(nn.Module):
     def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
         if self.prompt_maps is not None and prompts.labels.shape[1]:
             maps = _add_each(maps, self.prompt_maps(prompts.points_xy, prompts.labels))
-        image, stride8, stride4 = maps
-        encoder = self.sam_prompt_encoder
-        sparse = encoder.encode_points(prompts.points_xy, prompts.labels)
-        image = image + encoder.encode_mask(prompts.mask_logits)  # B, C, h, h
-        image = image.expand(len(sparse), -1, -1, -1)
-        return self.sam_mask_decoder(image, self.dense_positions, sparse, (stride4, stride8))
+        return super()._run_decoder(maps, prompts)
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
 
         Latents come first; with dense propagation the dense tokens follow.
         """
-        latents = self._encode_latents(features, mask_logits, binarize)
+        latents = self.spatial_perceiver(self._encode_map(features, mask_logits, binarize))
         if self.propagation is None:
             return latents
         dense = self.propagation.make_tokens(features.keys, mask_logits)
         return torch.cat([latents, dense], dim=1)
 
-    def _encode_latents(self, features: Features, mask_logits: Tensor, binarize: bool) -> Tensor:
-        logits = resize_bilinear(mask_logits, self.config.image_size)
-        mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
-        memory = self.memory_encoder(features.top, mask * MEMORY_SCALE + MEMORY_BIAS)
-        return self.spatial_perceiver(memory)
-
 
 def _add_each(maps: DecoderMaps, gains: DecoderMaps) -> DecoderMaps:
     return tuple(a + b for a, b in zip(maps, gains))
-
-
-def _choose_candidate(logits: Tensor, ious: Tensor, multimask: bool, dynamic: bool) -> Tensor:
-    """Return per object the index of the answer among the decoder's (B, 4, ...) masks."""
-    best = ious[:, 1:].argmax(dim=1) + 1
-    if multimask:
-        return best
-    single = torch.zeros_like(best)
-    if not dynamic:
-        return single
-    return single.where(_stability(logits[:, 0]) >= STABILITY_THRESHOLD, best)
-
-
-def _stability(logits: Tensor) -> Tensor:
-    """Return per (B, H, W) mask the IoU of itself thresholded a little higher and lower."""
-    inner = (logits > STABILITY_OFFSET).sum((1, 2))
-    outer = (logits > -STABILITY_OFFSET).sum((1, 2))
-    return torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)

@@ -4,23 +4,29 @@ import torch
 from torch import nn
 
 from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.model.network import TrackingNetwork
 
 
-def fuse(model: EdgeTAM) -> EdgeTAM:
+def fuse(model: TrackingNetwork) -> TrackingNetwork:
     """Fuse a loaded model in place for inference and return it.
 
-    Folds batch norms into convolutions, merges the three branches of RepViT's token mixers, and
-    folds the pyramid's finest two 1x1 convolutions with the decoder's 1x1 convolutions that are
-    the only ones to read them.
+    In an EdgeTAM, folds batch norms into convolutions, merges the three branches of RepViT's
+    token mixers, and folds the pyramid's finest two 1x1 convolutions with the decoder's 1x1
+    convolutions that are the only ones to read them.
     """
     model.eval()
-    with torch.no_grad():
-        _fuse_children(model.image_encoder.trunk)
-        finest, fine = model.image_encoder.neck.convs[3], model.image_encoder.neck.convs[2]
-        decoder = model.sam_mask_decoder
-        finest.conv, decoder.conv_s0 = _chain(finest.conv, decoder.conv_s0), nn.Identity()
-        fine.conv, decoder.conv_s1 = _chain(fine.conv, decoder.conv_s1), nn.Identity()
+    if isinstance(model, EdgeTAM):
+        _fuse_edgetam(model)
     return model.requires_grad_(False)
+
+
+@torch.no_grad()
+def _fuse_edgetam(model: EdgeTAM) -> None:
+    _fuse_children(model.image_encoder.trunk)
+    finest, fine = model.image_encoder.neck.convs[3], model.image_encoder.neck.convs[2]
+    decoder = model.sam_mask_decoder
+    finest.conv, decoder.conv_s0 = _chain(finest.conv, decoder.conv_s0), nn.Identity()
+    fine.conv, decoder.conv_s1 = _chain(fine.conv, decoder.conv_s1), nn.Identity()
 
 
 def _fuse_children(module: nn.Module) -> None:

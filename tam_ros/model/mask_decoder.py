@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.config import NetworkConfig
 from tam_ros.model.layers import MLP, LayerNorm2d
 
 
@@ -92,7 +92,7 @@ class DecoderOutput(NamedTuple):
 class MaskDecoder(nn.Module):
     """Predict masks, their IoUs and the object's presence from features and prompts."""
 
-    def __init__(self, config: EdgeTAMConfig):
+    def __init__(self, config: NetworkConfig, *, high_resolution: bool):
         super().__init__()
         dim = config.model_dim
         self.transformer = TwoWayTransformer(dim, config.decoder_heads, config.decoder_ffn_dim)
@@ -106,8 +106,9 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(dim // 4, dim // 8, 2, 2),
             nn.GELU(),
         )
-        self.conv_s0 = nn.Conv2d(dim, dim // 8, 1)
-        self.conv_s1 = nn.Conv2d(dim, dim // 4, 1)
+        if high_resolution:  # they narrow the finer maps of the image, once a frame
+            self.conv_s0 = nn.Conv2d(dim, dim // 8, 1)
+            self.conv_s1 = nn.Conv2d(dim, dim // 4, 1)
         self.output_hypernetworks_mlps = nn.ModuleList(
             MLP(dim, dim, dim, dim // 8) for _ in range(4)
         )
@@ -117,7 +118,8 @@ class MaskDecoder(nn.Module):
     def forward(self, image: Tensor, positions: Tensor, sparse: Tensor, skips) -> DecoderOutput:
         """Decode (B, C, h, h) features with (B, n, C) prompt tokens.
 
-        positions is (1, C, h, h); skips are the (stride 4, stride 8) high-resolution maps.
+        positions is (1, C, h, h); skips are the (stride 4, stride 8) high-resolution maps,
+        None where there are none.
         """
         side = image.shape[-1]
         learned = [self.obj_score_token, self.iou_token, self.mask_tokens]
@@ -136,11 +138,12 @@ class MaskDecoder(nn.Module):
             score=self.pred_obj_score_head(tokens[:, 0]),
         )
 
-    def _upscale(self, source: Tensor, skips: tuple[Tensor, Tensor]) -> Tensor:
+    def _upscale(self, source: Tensor, skips: tuple[Tensor | None, Tensor | None]):
         s0, s1 = skips
         up1, norm, act1, up2, act2 = self.output_upscaling
-        x = act1(norm(up1(source) + s1))  # B, C / 4, 2h, 2h
-        return act2(up2(x) + s0)  # B, C / 8, 4h, 4h
+        x = up1(source)  # B, C / 4, 2h, 2h
+        x = up2(act1(norm(x if s1 is None else x + s1)))  # B, C / 8, 4h, 4h
+        return act2(x if s0 is None else x + s0)
 
     def _masks(self, pixels: Tensor, mask_tokens: Tensor) -> Tensor:
         mlps = enumerate(self.output_hypernetworks_mlps)

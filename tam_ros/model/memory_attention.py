@@ -1,11 +1,19 @@
-"""Memory attention (EdgeTAM paper, section 3.2): condition a frame on an object's memories."""
+"""Memory attention: condition a frame on an object's memories.
+
+EdgeTAM (its paper's section 3.2) attends to latents, EfficientTAM (section 3.2 of its own) to
+memory maps, as they are or averaged two by two. Both are single-head rotary attention.
+"""
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.config import EdgeTAMConfig, EfficientTAMConfig, NetworkConfig
 from tam_ros.model.layers import rotary_table, rotate, sine_positions
+
+LOG_POOLED = math.log(4)  # a mean of four keys stands for four in the softmax
 
 
 class RotaryAttention(nn.Module):
@@ -50,12 +58,15 @@ class MemoryAttentionLayer(nn.Module):
 
 
 class MemoryAttention(nn.Module):
-    """Layers of self- and cross-attention; the output replaces the stride-16 features."""
+    """Layers of self- and cross-attention; the output replaces the stride-16 features.
 
-    def __init__(self, config: EdgeTAMConfig):
+    What of a memory is attended to, and where it lies, is said by the classes below.
+    """
+
+    def __init__(self, config: NetworkConfig):
         super().__init__()
         dim, side = config.model_dim, config.feature_side
-        self.global_latents = config.global_latents
+        self.pointer_tokens = config.pointer_tokens
         self.layers = nn.ModuleList(
             MemoryAttentionLayer(dim, config.memory_dim, config.attention_ffn_dim)
             for _ in range(config.memory_layers)
@@ -64,31 +75,110 @@ class MemoryAttention(nn.Module):
         positions = sine_positions(side, dim).flatten(1).T[None]  # 1, N, dim
         self.register_buffer('positions', positions.contiguous(), persistent=False)
         self.register_buffer('frame_table', rotary_table(side, dim), persistent=False)
-        grid_table = rotary_table(config.grid_side, dim)
-        self.register_buffer('grid_table', grid_table, persistent=False)
 
-    def forward(self, features: Tensor, memory: Tensor, positions: Tensor, pointers: Tensor, mask):
+    def forward(
+        self,
+        features: Tensor,
+        memory: Tensor,
+        positions: Tensor,
+        pointers: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
         """Condition features (1 or B, dim, h, h) on memories; return (B, dim, h, h).
 
-        memory and positions are (B, M, tokens, C), pointers (B, P, C) with no position; mask is
-        (B, 1, 1, M * tokens + P), True where attended, or None where everything is.
-        Until the first cross-attention all objects of a frame are alike, so that part runs once.
+        memory and positions are (B, M, tokens, C), pointers (B, P, dim) with no
+        position; mask is (B, M + P) bool, True where there is a memory or a pointer, or None
+        where all are. Until the first cross-attention all objects of a frame are alike, so that
+        part runs once.
         """
         side = features.shape[-1]
+        pointers = pointers.unflatten(2, (self.pointer_tokens, -1)).flatten(1, 2)
+        mask = self._attention_mask(mask, memory, pointers)
         x = features.flatten(2).transpose(1, 2) + 0.1 * self.positions  # 1 or B, N, dim
-        values = torch.cat([memory.flatten(1, 2), pointers], dim=1)  # B, M * tokens + P, C
         for layer in self.layers:
             x = x + layer.attend_self(x, self.frame_table)
             attn = layer.cross_attn_image
-            k = self._keys(attn, memory + positions, pointers)
+            k, v = self._keys(attn, memory + positions), self._values(attn, memory)
+            k = torch.cat([k.flatten(1, 2), attn.k_proj(pointers)], dim=1)
+            v = torch.cat([v.flatten(1, 2), attn.v_proj(pointers)], dim=1)
             q = rotate(attn.q_proj(layer.norm2(x)), self.frame_table)
-            x = x + attn.attend(q, k, attn.v_proj(values), mask)  # B, N, dim
+            x = x + attn.attend(q, k, v, mask)  # B, N, dim
             x = x + layer.feed_forward(x)
         return self.norm(x).transpose(1, 2).unflatten(2, (side, side))
 
-    def _keys(self, attn: RotaryAttention, memory: Tensor, pointers: Tensor) -> Tensor:
-        """Project keys; only the grid latents of each memory have a place and are rotated."""
-        k = attn.k_proj(memory)  # B, M, tokens, dim
+    def _keys(self, attn: RotaryAttention, memory: Tensor) -> Tensor:
+        """Project (B, M, tokens, C) memories to (B, M, attended tokens, dim), rotated."""
+        raise NotImplementedError
+
+    def _values(self, attn: RotaryAttention, memory: Tensor) -> Tensor:
+        """Project (B, M, tokens, C) memories to (B, M, attended tokens, dim)."""
+        return attn.v_proj(memory)
+
+    def _attended_tokens(self, memory: Tensor) -> int:
+        """Return how many keys one of the (B, M, tokens, C) memories becomes."""
+        return memory.shape[2]
+
+    def _attention_mask(self, mask: Tensor | None, memory: Tensor, pointers: Tensor):
+        """Return the (B, 1, 1, keys) mask of all tokens, or None."""
+        if mask is None:
+            return None
+        count = memory.shape[1]
+        spatial = mask[:, :count].repeat_interleave(self._attended_tokens(memory), dim=1)
+        pointer = mask[:, count:].repeat_interleave(self.pointer_tokens, dim=1)
+        return torch.cat([spatial, pointer], dim=1)[:, None, None]
+
+
+class LatentMemoryAttention(MemoryAttention):
+    """EdgeTAM: only the grid latents of each memory have a place and are rotated."""
+
+    def __init__(self, config: EdgeTAMConfig):
+        super().__init__(config)
+        self.global_latents = config.global_latents
+        grid_table = rotary_table(config.grid_side, config.model_dim)
+        self.register_buffer('grid_table', grid_table, persistent=False)
+
+    def _keys(self, attn: RotaryAttention, memory: Tensor) -> Tensor:
+        k = attn.k_proj(memory)
         unplaced, grid = k[:, :, : self.global_latents], k[:, :, self.global_latents :]
-        k = torch.cat([unplaced, rotate(grid, self.grid_table)], dim=2).flatten(1, 2)
-        return torch.cat([k, attn.k_proj(pointers)], dim=1)  # B, M * tokens + P, dim
+        return torch.cat([unplaced, rotate(grid, self.grid_table)], dim=2)
+
+
+class MapMemoryAttention(MemoryAttention):
+    """EfficientTAM: memories are maps like the frame, averaged 2 x 2 where that is asked for.
+
+    A single memory is never averaged, as in the published code.
+    """
+
+    def __init__(self, config: EfficientTAMConfig):
+        super().__init__(config)
+        self.pooling = config.pooling
+        self.side = config.feature_side
+
+    def _keys(self, attn: RotaryAttention, memory: Tensor) -> Tensor:
+        k = self._pool(rotate(attn.k_proj(memory), self.frame_table))
+        return k + LOG_POOLED if self.pooling == 'in_keys' and self._pools(memory) else k
+
+    def _values(self, attn: RotaryAttention, memory: Tensor) -> Tensor:
+        return self._pool(attn.v_proj(memory))
+
+    def _attended_tokens(self, memory: Tensor) -> int:
+        return memory.shape[2] // (4 if self._pools(memory) else 1)
+
+    def _attention_mask(self, mask: Tensor | None, memory: Tensor, pointers: Tensor):
+        allowed = super()._attention_mask(mask, memory, pointers)
+        if self.pooling != 'in_logits' or not self._pools(memory):
+            return allowed
+        pooled = memory.shape[1] * self._attended_tokens(memory)
+        bias = memory.new_zeros(1, 1, 1, pooled + pointers.shape[1])
+        bias[..., :pooled] = LOG_POOLED
+        return bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
+
+    def _pools(self, memory: Tensor) -> bool:
+        return bool(self.pooling) and memory.shape[1] > 1
+
+    def _pool(self, tokens: Tensor) -> Tensor:
+        """Average (B, M, tokens, dim) tokens of a square map two by two."""
+        if not self._pools(tokens):
+            return tokens
+        pairs = self.side // 2
+        return tokens.unflatten(2, (pairs, 2, pairs, 2)).mean((3, 5)).flatten(2, 3)

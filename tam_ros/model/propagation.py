@@ -19,6 +19,7 @@ SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance
 HINTS = 2  # remembered frames that are matched: the newest prompted one, and the newest
 PRIOR_WIDTH = 16
+SMALLEST_SHARE = 1e-3
 
 
 class DenseMemories(NamedTuple):
@@ -46,8 +47,10 @@ class DensePropagation(MapGains):
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
         # Per hint: how sharply likeness and distance decide. A long-past frame tells little
         # about the place, the last one much.
-        self.log_sharpness = nn.Parameter(torch.tensor([20.0, 20.0]).log())
-        self.log_nearness = nn.Parameter(torch.tensor([1.0, 30.0]).log())
+        self.log_sharpness = nn.Parameter(torch.tensor([50.0, 40.0]).log())
+        self.log_nearness = nn.Parameter(torch.tensor([4.0, 60.0]).log())
+        # Per hint: how much the few cells of a small object count for more in the vote.
+        self.balance = nn.Parameter(torch.tensor([0.25, 0.05]))
         self.trust = nn.Parameter(torch.tensor([1.5, 2.5]))  # in each hint, as a logit
         self.refine = nn.Sequential(
             nn.Conv2d(HINTS + dim // 8, PRIOR_WIDTH, 3, padding=1),
@@ -80,6 +83,7 @@ class DensePropagation(MapGains):
         """
         values = dense.masks.transpose(1, 2).flatten(2)  # G, cells, V * SUBPIXELS
         carried = self._carry(keys, dense.keys, values, dense.hints)
+        carried = self._balanced(carried, values, dense.hints)
         carried = carried.unflatten(2, (-1, SUBPIXELS)).transpose(1, 2).flatten(0, 1)
         maps = carried[dense.places].transpose(2, 3).flatten(1, 2)  # B, HINTS * SUBPIXELS, cells
         side = round(keys.shape[1] ** 0.5)
@@ -116,6 +120,14 @@ class DensePropagation(MapGains):
             for part in values.split(self.token_dim, dim=-1)
         ]
         return torch.cat(carried, dim=-1)[:, 0, :, : values.shape[-1]]
+
+    def _balanced(self, carried: Tensor, values: Tensor, hints: Tensor) -> Tensor:
+        """Raise the odds of (G, cells, V * SUBPIXELS) carried masks by how small the masks are."""
+        parts = values.unflatten(2, (-1, SUBPIXELS))
+        share = parts.float().mean((1, 3)).clamp(SMALLEST_SHARE, 0.5)  # G, V: of the image
+        shift = self.balance[hints, None] * ((1 - share) / share).log()
+        shift = shift.repeat_interleave(SUBPIXELS, dim=1)[:, None]
+        return (carried.float().logit(eps=1e-4) + shift).sigmoid()
 
     def _pad(self, tokens: Tensor) -> Tensor:
         return F.pad(tokens, (0, self.token_dim - tokens.shape[-1]))

@@ -28,7 +28,8 @@ SETTINGS = {
     ),
     'model': Setting(
         'tam_nano',
-        'Network to track with: tam_nano, small and with weights of its own, or edgetam.',
+        'Network to track with: tam_nano, small and with weights of its own, edgetam, '
+        'or efficienttam_s, efficienttam_ti, each also with _1, _2 or _512x512.',
     ),
     'weights': Setting(
         '',

@@ -2,16 +2,21 @@
 
 import json
 import pickle
+import re
 
 import pytest
 import safetensors.torch
 import torch
 from calm import calm_network
 
+from tam_ros.engine.torch_engine import make_network
 from tam_ros.model.checkpoint import CheckpointError, load_weights
-from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.reproducible import reproducible_state_dict
+
+PUBLISHED = [model for model in MODELS if model != 'tam_nano']
+FAMILY = re.compile('edgetam|efficienttam_(s|ti)')
 
 
 @pytest.fixture(scope='module')
@@ -29,16 +34,27 @@ def save(content, path):
     return path
 
 
-def test_key_layout_is_the_official_one(golden, state):
-    layout = json.loads((golden / 'edgetam_layout.json').read_text())
+@pytest.mark.parametrize('model', PUBLISHED)
+def test_key_layout_is_the_official_one(golden, model):
+    layout = json.loads((golden / f'{FAMILY.match(model)[0]}_layout.json').read_text())
     official = {key: (tuple(shape), dtype) for key, shape, dtype in layout}
+    state = make_network(MODELS[model]).state_dict()
     ours = {k: (tuple(v.shape), str(v.dtype).split('.')[-1]) for k, v in state.items()}
     assert ours == official
 
 
-def test_layout_has_the_published_counts(network):
-    assert len(network.state_dict()) == 982
-    assert sum(p.numel() for p in network.parameters()) == 13_895_794
+@pytest.mark.parametrize(
+    ('model', 'entries', 'parameters'),
+    [
+        ('edgetam', 982, 13_895_794),
+        ('efficienttam_s', 455, 34_055_842),
+        ('efficienttam_ti_2', 455, 17_866_018),
+    ],
+)
+def test_layout_has_the_published_counts(model, entries, parameters):
+    network = make_network(MODELS[model])
+    assert len(network.state_dict()) == entries
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 @pytest.mark.parametrize('wrapped', [True, False])

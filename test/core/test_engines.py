@@ -18,9 +18,9 @@ TOLERANCE = 1e-4
 MATCHED = np.zeros((2, 2), np.int64)
 
 
-@pytest.fixture(scope='module', params=['torch'])
-def any_engine(request, engine):
-    return {'torch': engine}[request.param]
+@pytest.fixture(scope='module', params=['edgetam', 'efficienttam_ti_1'])
+def any_engine(request):
+    return TorchEngine(calm_network(model=request.param), mode='benchmark')
 
 
 @pytest.fixture(scope='module')

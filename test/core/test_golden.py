@@ -9,6 +9,12 @@ Even so the decoder amplifies rounding: computed in float64 from the same path, 
 1.6e-3 and pointers up to 3.0e-4 away from the stored ones, so that much of the stored values is
 the reference's own rounding. The bars of tracked frames are twice that, and those of everything
 else the strict ones.
+
+EfficientTAM, with four such layers and no fine features in its decoder, amplifies more: float64
+is up to 1.6e-3 away after memory attention, at a few tokens, and 0.6 in the logits. So there the
+median token is held to the strict bar, which any mistake would move, and what the decoder makes
+of tracked frames is not compared. (In float64 throughout, ours and the official code differ by
+1e-9 after seven frames.)
 """
 
 from dataclasses import replace
@@ -19,7 +25,7 @@ import torch
 from PIL import Image
 
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.config import MODELS
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 
@@ -60,42 +66,56 @@ class AnchoredEngine:
         return self.memories[-1]
 
 
-CASES = {
-    'edgetam_512_point': (512, Prompt([[200, 260]])),
-    'edgetam_512_box': (512, Prompt(box_xyxy=(120, 90, 400, 460))),
-    'edgetam_512_mask': (512, 'ellipse'),
-    'edgetam_1024_point': (1024, Prompt([[400, 520]])),  # (200, 260) before doubling
-}
-
-
 def ellipse() -> Prompt:
     y, x = np.mgrid[:512, :512]
     return Prompt(mask=((x - 250) / 110) ** 2 + ((y - 270) / 160) ** 2 < 1)
 
 
+POINT, BOX = Prompt([[200, 260]]), Prompt(box_xyxy=(120, 90, 400, 460))
+CASES = {  # (model, image size, prompt) of each file
+    'edgetam_512_point': ('edgetam', 512, POINT),
+    'edgetam_512_box': ('edgetam', 512, BOX),
+    'edgetam_512_mask': ('edgetam', 512, ellipse()),
+    'edgetam_1024_point': ('edgetam', 1024, Prompt([[400, 520]])),  # POINT before doubling
+    'efficienttam_ti_512_point': ('efficienttam_ti_512x512', 512, POINT),
+    'efficienttam_ti_1_512_point': ('efficienttam_ti_1', 512, POINT),
+    'efficienttam_ti_2_512_point': ('efficienttam_ti_2', 512, POINT),
+    'efficienttam_s_512_box': ('efficienttam_s', 512, BOX),
+}
+
+
+def make_network(model: str, size: int):
+    return build_network(replace(MODELS[model], image_size=size), 'reproducible')
+
+
 @pytest.fixture(scope='module', params=CASES)
 def run(request, golden):
     """Track the golden frames; return (reference arrays, engine with its records, results)."""
-    size, prompt = CASES[request.param]
+    model, size, prompt = CASES[request.param]
     reference = np.load(golden / f'{request.param}.npz')
-    network = build_network(EdgeTAMConfig(image_size=size), 'reproducible')
-    engine = AnchoredEngine(TorchEngine(network, mode='benchmark'), reference)
+    network = make_network(model, size)
+    engine = AnchoredEngine(TorchEngine(network, model=model, mode='benchmark'), reference)
     session, results = Session(engine), []
     for t in range(len(reference['video_logits'])):
         image = np.asarray(Image.open(golden / 'frames' / f'{t:02}.png').convert('RGB'))
         image = image.repeat(size // 512, axis=0).repeat(size // 512, axis=1)
         frame = session.step(image, t)
         if t == 0:
-            session.add_prompt(ellipse() if prompt == 'ellipse' else prompt)
+            session.add_prompt(prompt)
             frame = session.latest()
         results.append(frame.objects[0])
     return reference, engine, results
 
 
-def difference(reference, key, value) -> float:
+def is_chaotic(engine) -> bool:
+    """Whether nothing can be said of the decoder's answers in tracked frames."""
+    return engine.spec.model.startswith('efficienttam')
+
+
+def difference(reference, key, value, over=np.max) -> float:
     value = np.asarray(value)
     assert value.shape == reference[key].shape
-    return float(np.abs(reference[key] - value).max())
+    return float(over(np.abs(reference[key] - value)))
 
 
 def video_difference(reference, t: int, result) -> float:
@@ -108,25 +128,29 @@ def video_difference(reference, t: int, result) -> float:
 def test_image_features(run):
     reference, engine, results = run
     for t in range(len(results)):
-        top, stride8, stride4 = (f[0].numpy() for f in engine.features[t][:3])
-        name = f'encoder_{t:02}'
-        assert difference(reference, f'{name}_top', top[::8, ::4, ::4]) < TOLERANCE
-        assert difference(reference, f'{name}_s1', stride8[::8, ::8, ::8]) < TOLERANCE
-        assert difference(reference, f'{name}_s0', stride4[::4, ::16, ::16]) < TOLERANCE
+        features, name = engine.features[t], f'encoder_{t:02}'
+        assert difference(reference, f'{name}_top', features.top[0, ::8, ::4, ::4]) < TOLERANCE
+        if f'{name}_s0' not in reference:
+            assert features.stride4 is features.stride8 is None
+            continue
+        stride8, stride4 = features.stride8[0, ::8, ::8, ::8], features.stride4[0, ::4, ::16, ::16]
+        assert difference(reference, f'{name}_s1', stride8) < TOLERANCE
+        assert difference(reference, f'{name}_s0', stride4) < TOLERANCE
 
 
 def test_memory_attention(run):
     reference, engine, results = run
     for t in range(len(results) - 1):
         tokens = engine.attended[t][0].flatten(1).T[::16, ::8]
-        assert difference(reference, f'memory_attention_{t:02}', tokens) < TOLERANCE
+        over = np.median if is_chaotic(engine) else np.max
+        assert difference(reference, f'memory_attention_{t:02}', tokens, over) < TOLERANCE
 
 
 def test_pointers(run):
     reference, engine, results = run
-    for t in range(len(results)):
+    for t in range(1 if is_chaotic(engine) else len(results)):
         pointers = engine.decoded[t].pointers
-        bar = TRACKED_POINTER_TOLERANCE if t else TOLERANCE
+        bar = TRACKED_POINTER_TOLERANCE if t or is_chaotic(engine) else TOLERANCE
         assert difference(reference, f'sam_{t:02}_obj_ptr', pointers) < bar
 
 
@@ -134,14 +158,16 @@ def test_memories(run):
     reference, engine, results = run
     for t in range(len(results)):
         memory = engine.memories[t][0][:, ::2]
+        if memory.shape != reference[f'memory_{t:02}'].shape:  # stored as a map, not as tokens
+            memory = engine.memories[t][0].T.unflatten(1, (32, 32))[::4, ::2, ::2]
         assert difference(reference, f'memory_{t:02}', memory) < TOLERANCE
 
 
 def test_candidates_and_scores(run):
     reference, engine, results = run
-    for t in range(len(results)):
+    for t in range(1 if is_chaotic(engine) else len(results)):
         name, decoded = f'sam_{t:02}', engine.decoded[t]
-        bar = TRACKED_LOGIT_TOLERANCE if t else LOGIT_TOLERANCE
+        bar = TRACKED_LOGIT_TOLERANCE if t or is_chaotic(engine) else LOGIT_TOLERANCE
         candidates = decoded.candidate_logits[0][:, ::4, ::4]
         assert difference(reference, f'{name}_low_res_multi', candidates) < bar
         assert difference(reference, f'{name}_ious', decoded.candidate_ious) < TOLERANCE
@@ -156,15 +182,14 @@ def test_video_logits(run):
         assert video_difference(reference, t, result) < LOGIT_TOLERANCE
 
 
-@pytest.mark.parametrize('case', ['edgetam_512_point', 'edgetam_512_box', 'edgetam_512_mask'])
+@pytest.mark.parametrize('case', [name for name in CASES if name.startswith('edgetam_512')])
 def test_first_frames_agree_without_being_put_back(golden, case):
-    size, prompt = CASES[case]
+    model, size, prompt = CASES[case]
     reference = np.load(golden / f'{case}.npz')
-    network = build_network(EdgeTAMConfig(image_size=size), 'reproducible')
-    session = Session(TorchEngine(network, mode='benchmark', fold=False))
+    session = Session(TorchEngine(make_network(model, size), mode='benchmark', fold=False))
     for t in range(2):
         image = np.asarray(Image.open(golden / 'frames' / f'{t:02}.png').convert('RGB'))
         session.step(image, t)
         if t == 0:
-            session.add_prompt(ellipse() if prompt == 'ellipse' else prompt)
+            session.add_prompt(prompt)
         assert video_difference(reference, t, session.objects[0]) < LOGIT_TOLERANCE

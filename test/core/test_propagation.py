@@ -128,8 +128,8 @@ def test_objects_are_grouped_by_frame_and_hint():
 # -- with the embedded weights ----------------------------------------------------------------
 
 
-def make_engine(**options) -> TorchEngine:
-    network = build_network(CONFIG, find_weights('tam_nano', ''))
+def make_engine(config=CONFIG, **options) -> TorchEngine:
+    network = build_network(config, find_weights('tam_nano', ''))
     return TorchEngine(network, model='tam_nano', **options)
 
 
@@ -163,7 +163,7 @@ def test_folding_changes_no_answer(frames):
 
 
 def test_a_moving_square_is_followed(frames):
-    session = Session(make_engine())
+    session = Session(make_engine(MODELS['tam_nano']))
     for t, image in enumerate(frames):
         session.step(image, t)
         if t == 0:

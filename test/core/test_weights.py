@@ -2,12 +2,14 @@
 
 import hashlib
 import threading
+import zipfile
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tam_ros import weights
+from tam_ros.model.config import MODELS
 from tam_ros.weights import Checkpoint, DownloadError, download, find_weights, git_blob_id
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -138,3 +140,30 @@ def test_damaged_embedded_weights_are_refused(tmp_path, monkeypatch):
     (tmp_path / 'tam_nano.safetensors').write_bytes(b'half a file')
     with pytest.raises(DownloadError, match='is damaged: its sha256 is .*, expected'):
         find_weights('tam_nano', '')
+
+
+def test_a_file_without_a_known_id_must_be_a_whole_archive(server, tmp_path):
+    unknown = Checkpoint('efficienttam_ti.pt', server['url'], '', 71.5)
+    with pytest.raises(DownloadError, match='PyTorch archive'):
+        download(unknown, tmp_path)
+    assert not list(tmp_path.iterdir())
+    with zipfile.ZipFile(tmp_path / 'efficienttam_ti.pt', 'w') as archive:
+        archive.writestr('data', b'0' * 100)
+    ranges = len(server['ranges'])
+    assert download(unknown, tmp_path) == tmp_path / 'efficienttam_ti.pt'
+    assert len(server['ranges']) == ranges
+
+
+@pytest.mark.parametrize(
+    ('model', 'file'),
+    [('efficienttam_ti', 'efficienttam_ti_2.pt'), ('edgetam', 'efficienttam_s.pt')],
+)
+def test_a_published_file_of_another_model_is_refused(model, file):
+    """All variants of one size have the same entries: strict loading would not notice."""
+    with pytest.raises(DownloadError, match=f"of model '{file[:-3]}', not of '{model}'"):
+        find_weights(model, f'/somewhere/{file}')
+    assert find_weights(file[:-3], f'/somewhere/{file}') == f'/somewhere/{file}'
+
+
+def test_every_model_has_weights():
+    assert set(weights.CHECKPOINTS) | set(weights.EMBEDDED) == set(MODELS)

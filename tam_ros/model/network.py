@@ -1,0 +1,207 @@
+"""What EdgeTAM and EfficientTAM share: the four stages of promptable tracking.
+
+Stateless, for any number of objects: memories come in as arguments. Which memories, and in which
+order, is not known here. The families are in `edgetam` and `efficienttam`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tam_ros.model.config import NetworkConfig
+from tam_ros.model.layers import MLP, resize_bilinear
+from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
+from tam_ros.model.memory_encoder import MemoryEncoder
+from tam_ros.model.prompt_encoder import PromptEncoder
+from tam_ros.model.propagation import DenseMemories
+
+ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
+MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10
+STABILITY_OFFSET, STABILITY_THRESHOLD = 0.05, 0.98
+
+
+DecoderMaps = tuple[Tensor, Tensor | None, Tensor | None]  # of strides 16, 8 and 4
+
+
+class Features(NamedTuple):
+    """One encoded image; h is a sixteenth of the network's side."""
+
+    top: Tensor  # 1, C, h, h
+    stride8: Tensor | None = None  # 1, C / 4, 2h, 2h: of EdgeTAM
+    stride4: Tensor | None = None  # 1, C / 8, 4h, 4h: of EdgeTAM
+    keys: Tensor | None = None  # 1, 2h * 2h, key_dim: of dense propagation, where there is any
+
+
+class Memories(NamedTuple):
+    """What B objects remember; M memories and P pointers each."""
+
+    tokens: Tensor  # B, M, latents, memory_dim
+    slots: Tensor  # B, M int64: temporal slot, 0 newest tracked frame ... last = prompted frame
+    pointers: Tensor  # B, P, C
+    mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
+    dense: DenseMemories | None = None  # with propagation
+
+
+class PromptTensors(NamedTuple):
+    """Prompts of B objects, in network pixels; N may be 0."""
+
+    points_xy: Tensor  # B, N, 2
+    labels: Tensor  # B, N int64
+    mask_logits: Tensor | None  # B, 1, 4h, 4h: a former answer to be refined
+    multimask: bool  # whether the best of three masks answers, or the single mask
+
+
+class Decoding(NamedTuple):
+    """The chosen mask of B objects, and the K candidates it was chosen from."""
+
+    logits: Tensor  # B, 4h, 4h
+    iou: Tensor  # B: predicted
+    score: Tensor  # B: logit of the object's presence
+    pointer: Tensor  # B, C
+    candidate_logits: Tensor  # B, K, 4h, 4h
+    candidate_ious: Tensor  # B, K
+
+
+class TrackingNetwork(nn.Module):
+    """The network. Parameter names are those of the official checkpoints.
+
+    The families add `image_encoder`, `memory_attention`, and what a memory becomes.
+    """
+
+    def __init__(self, config: NetworkConfig, *, high_resolution: bool):
+        super().__init__()
+        dim, memory_dim = config.model_dim, config.memory_dim
+        self.config = config
+        self.maskmem_tpos_enc = nn.Parameter(
+            torch.zeros(config.recent_memories + 1, 1, 1, memory_dim)
+        )
+        self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, dim))
+        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, dim))  # in checkpoints, never read
+        self.no_obj_ptr = nn.Parameter(torch.zeros(1, dim))
+        self.mask_downsample = nn.Conv2d(1, 1, 4, 4)
+        self.memory_encoder = MemoryEncoder(dim, memory_dim)
+        self.sam_prompt_encoder = PromptEncoder(dim, config.image_size)
+        self.sam_mask_decoder = MaskDecoder(config, high_resolution=high_resolution)
+        self.obj_ptr_proj = MLP(dim, dim, dim, dim)
+        dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
+        self.register_buffer('dense_positions', dense, persistent=False)
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        self.register_buffer('pixel_mean', mean[:, None, None], persistent=False)
+        self.register_buffer('pixel_std', std[:, None, None], persistent=False)
+
+    def precompute(self) -> None:
+        """Compute what follows from the weights alone; call after loading them."""
+        self.dense_positions = self.sam_prompt_encoder.dense_positions(self.config.feature_side)
+
+    # -- what the families say ----------------------------------------------------------------
+
+    def encode_image(self, image: Tensor) -> Features:
+        """Encode an (N, 3, S, S) RGB image with values 0 to 255."""
+        raise NotImplementedError
+
+    def attend_memory(self, features: Features, memories: Memories) -> Tensor:
+        """Return (B, C, h, h) features conditioned on each object's memories.
+
+        Whatever further channels follow is for `decode_mask`.
+        """
+        raise NotImplementedError
+
+    def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
+        """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
+        raise NotImplementedError
+
+    def decode_candidates(
+        self, features: Features, attended: Tensor | None, prompts: PromptTensors
+    ) -> DecoderOutput:
+        """Decode all four candidate masks; attended as for `decode_mask`."""
+        raise NotImplementedError
+
+    # -- what they share ----------------------------------------------------------------------
+
+    def decode_mask(
+        self, features: Features, attended: Tensor | None, prompts: PromptTensors, dynamic: bool
+    ) -> Decoding:
+        """Decode masks from memory-conditioned features, or from plain ones on a first prompt.
+
+        Multimask prompts are answered by the best of three masks by predicted IoU, others by the
+        single mask; with dynamic, the best of the three replaces that where it is unstable.
+        """
+        output = self.decode_candidates(features, attended, prompts)
+        return self.choose(output, multimask=prompts.multimask, dynamic=dynamic)
+
+    def choose(self, output: DecoderOutput, *, multimask: bool, dynamic: bool) -> Decoding:
+        present = output.score > 0  # B, 1
+        logits = output.logits.masked_fill(~present[..., None, None], ABSENT_LOGIT)
+        chosen = _choose_candidate(logits, output.ious, multimask, dynamic)  # B, in 0..3
+        rows = torch.arange(len(chosen), device=chosen.device)
+        token = output.tokens[rows, chosen if multimask else torch.zeros_like(chosen)]
+        pointer = self.obj_ptr_proj(token).where(present, self.no_obj_ptr)
+        candidates = slice(1, 4) if multimask else slice(0, 1)
+        return Decoding(
+            logits[rows, chosen],
+            output.ious[rows, chosen],
+            output.score[:, 0],
+            pointer,
+            logits[:, candidates],
+            output.ious[:, candidates],
+        )
+
+    def point_from_mask(self, features: Features, masks: Tensor) -> Decoding:
+        """Decode given (B, 1, S, S) masks of 0 and 1: only the pointer of the answer is meant.
+
+        A given mask is its own answer; the decoder only makes the object pointer for it, from
+        features without the no-memory embedding.
+        """
+        labels = torch.zeros((len(masks), 0), dtype=torch.int64, device=masks.device)
+        points = masks.new_zeros(len(masks), 0, 2)
+        prompts = PromptTensors(points, labels, self.mask_downsample(masks), multimask=False)
+        output = self._run_decoder((features.top, features.stride8, features.stride4), prompts)
+        return self.choose(output, multimask=False, dynamic=False)
+
+    def _normalized(self, image: Tensor) -> Tensor:
+        return (image / 255 - self.pixel_mean) / self.pixel_std
+
+    def _first_look(self, top: Tensor) -> Tensor:
+        """Return stride-16 features as the decoder wants them where nothing is remembered."""
+        return top + self.no_mem_embed.reshape(1, -1, 1, 1)
+
+    def _attend(self, features: Features, memories: Memories, places: Tensor) -> Tensor:
+        """Attend to memories whose tokens lie at (tokens, memory_dim) places."""
+        temporal = self.maskmem_tpos_enc.flatten(1)[memories.slots]  # B, M, memory_dim
+        positions = places + temporal[:, :, None]  # B, M, tokens, memory_dim
+        return self.memory_attention(
+            features.top, memories.tokens, positions, memories.pointers, memories.mask
+        )
+
+    def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
+        image, stride8, stride4 = maps
+        encoder = self.sam_prompt_encoder
+        sparse = encoder.encode_points(prompts.points_xy, prompts.labels)
+        image = image + encoder.encode_mask(prompts.mask_logits)  # B, C, h, h
+        image = image.expand(len(sparse), -1, -1, -1)
+        return self.sam_mask_decoder(image, self.dense_positions, sparse, (stride4, stride8))
+
+    def _encode_map(self, features: Features, mask_logits: Tensor, binarize: bool) -> Tensor:
+        """Return the (B, memory_dim, h, h) memory map of (B, 1, 4h, 4h) mask logits."""
+        logits = resize_bilinear(mask_logits, self.config.image_size)
+        mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
+        return self.memory_encoder(features.top, mask * MEMORY_SCALE + MEMORY_BIAS)
+
+
+def _choose_candidate(logits: Tensor, ious: Tensor, multimask: bool, dynamic: bool) -> Tensor:
+    """Return per object the index of the answer among the decoder's (B, 4, ...) masks."""
+    best = ious[:, 1:].argmax(dim=1) + 1
+    if multimask:
+        return best
+    single = torch.zeros_like(best)
+    if not dynamic:
+        return single
+    return single.where(_stability(logits[:, 0]) >= STABILITY_THRESHOLD, best)
+
+
+def _stability(logits: Tensor) -> Tensor:
+    """Return per (B, H, W) mask the IoU of itself thresholded a little higher and lower."""
+    inner = (logits > STABILITY_OFFSET).sum((1, 2))
+    outer = (logits > -STABILITY_OFFSET).sum((1, 2))
+    return torch.where(outer > 0, inner / outer.clamp(min=1), 1.0)
