@@ -66,9 +66,11 @@ class EdgeTAM(TrackingNetwork):
         return output._replace(logits=output.logits + prior, hints=hints, prior=prior)
 
     def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
-        if self.prompt_maps is not None and prompts.labels.shape[1]:
-            maps = _add_each(maps, self.prompt_maps(prompts.points_xy, prompts.labels))
-        return super()._run_decoder(maps, prompts)
+        if self.prompt_maps is None or not prompts.labels.shape[1]:
+            return super()._run_decoder(maps, prompts)
+        points, labels = prompts.points_xy, prompts.labels
+        output = super()._run_decoder(_add_each(maps, self.prompt_maps(points, labels)), prompts)
+        return output._replace(logits=output.logits + self.prompt_maps.wall(points, labels))
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.

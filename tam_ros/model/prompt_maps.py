@@ -13,6 +13,8 @@ from tam_ros.model.layers import MapGains
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
 MAPS = 3  # inside the box, near a click on the object, near one on the background
+BOX_MARGIN = 0.1  # of a box's side: how far beyond it an object may reach
+OUTSIDE_LOGIT = -20.0  # added to an answer there
 CLICK_RADIUS = 1 / 32  # standard deviation of a click's blob, as a part of the image's side
 
 
@@ -30,6 +32,23 @@ class PromptMaps(MapGains):
         """Return the gains of (B, N, 2) points in network pixels with (B, N) labels."""
         maps = self.draw(points_xy / self._image_size, labels)
         return self.gains(F.pixel_unshuffle(F.pixel_unshuffle(maps, 2), 2))
+
+    def wall(self, points_xy: Tensor, labels: Tensor) -> Tensor:
+        """Return the (B, 1, 4h, 4h) logits that keep an answer in its box, 0 where there is none.
+
+        points_xy is (B, N, 2) in network pixels. A click on the object counts as in the box.
+        """
+        points = points_xy / self._image_size
+        corner = (labels == BOX_TOP_LEFT) | (labels == BOX_BOTTOM_RIGHT)
+        inside = (corner | (labels == OBJECT))[..., None]
+        low = points.masked_fill(~inside, 1.0).amin(dim=1)  # B, 2
+        high = points.masked_fill(~inside, 0.0).amax(dim=1)
+        margin = BOX_MARGIN * (high - low)
+        low, high = (low - margin)[..., None], (high + margin)[..., None]
+        beyond = (self.centres < low) | (self.centres > high)  # B, 2, 4h
+        outside = beyond[:, 1, :, None] | beyond[:, 0, None, :]
+        outside = outside & corner.any(dim=1)[:, None, None]
+        return OUTSIDE_LOGIT * outside[:, None]
 
     def draw(self, points_xy: Tensor, labels: Tensor) -> Tensor:
         """Return the (B, MAPS, 4h, 4h) maps of points in 0..1, values from 0 to 1."""

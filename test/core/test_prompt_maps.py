@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tam_ros.model.config import TAM_NANO
-from tam_ros.model.prompt_maps import PromptMaps
+from tam_ros.model.prompt_maps import OUTSIDE_LOGIT, PromptMaps
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
 
@@ -38,3 +38,26 @@ def test_clicks_are_brightest_where_they_are(maps):
 def test_no_prompt_adds_nothing(maps):
     gains = maps(torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64))
     assert not any(gain.any() for gain in gains)
+
+
+def wall(maps, points, labels) -> torch.Tensor:
+    points = torch.tensor([points], dtype=torch.float32)
+    return maps.wall(points, torch.tensor([labels]))[0, 0]
+
+
+def test_an_answer_stays_near_its_box(maps):
+    box, labels = [(102, 40), (202, 80)], [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]
+    logits = wall(maps, box, labels)
+    expected = torch.full_like(logits, OUTSIDE_LOGIT)
+    expected[9:21, 23:53] = 0  # x from 92 to 212 and y from 36 to 84, at the centres of stride 4
+    assert torch.equal(logits, expected)
+
+
+def test_a_click_on_the_object_widens_the_box(maps):
+    box, labels = [(100, 40), (200, 80)], [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]
+    assert wall(maps, [*box, (300, 60)], [*labels, OBJECT])[15, 74] == 0
+    assert wall(maps, [*box, (300, 60)], [*labels, BACKGROUND])[15, 74] == OUTSIDE_LOGIT
+
+
+def test_a_click_alone_has_no_wall(maps):
+    assert not wall(maps, [(300, 60)], [OBJECT]).any()
