@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import load_checkpoint
-from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
+from training.rollout import Batch, Choices, Trace, roll_out
 from training.settings import Distillation
 
 
@@ -22,10 +22,10 @@ class Teacher:
         self._networks: dict[int, EdgeTAM] = {}
 
     @torch.no_grad()
-    def show(self, batch: Batch, options: RolloutOptions, student: Trace) -> Trace:
+    def show(self, batch: Batch, student: Trace) -> Trace:
         """Roll the teacher out over the batch with the prompts that the student had."""
         network = self._network(batch.images.shape[-1])
-        return roll_out(network, batch, options, Choices(again=student.choices))
+        return roll_out(network, batch, student.options, Choices(again=student.choices))
 
     def _network(self, side: int) -> EdgeTAM:
         if side not in self._networks:
@@ -38,10 +38,10 @@ class Teacher:
 
 
 def distillation_loss(
-    teacher: Teacher, trace: Trace, batch: Batch, options: RolloutOptions, weights: Distillation
+    teacher: Teacher, trace: Trace, batch: Batch, weights: Distillation
 ) -> Tensor:
     """Return the weighted squared differences of image features and of attended features."""
-    shown = teacher.show(batch, options, trace)
+    shown = teacher.show(batch, trace)
     loss = weights.image * F.mse_loss(trace.tops, shown.tops)
     if trace.attended and weights.memory:
         pairs = zip(trace.attended, shown.attended)

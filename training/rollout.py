@@ -47,9 +47,10 @@ class RolloutOptions:
 
 @dataclass
 class Trace:
-    """What a rollout leaves: judgements per decoding, and features to distil."""
+    """What a rollout leaves: how it went, judgements per decoding, and features to distil."""
 
-    choices: list = field(default_factory=list)  # everything random, for `Choices`
+    options: RolloutOptions
+    choices: list  # everything random, for `Choices`
     judged: list[Judged] = field(default_factory=list)
     tops: Tensor | None = None  # B * T, C, h, h
     attended: list[Tensor] = field(default_factory=list)  # per tracked frame: B * K, C, h, h
@@ -88,7 +89,7 @@ def roll_out(network: EdgeTAM, batch: Batch, options: RolloutOptions, choose: Ch
     encoded = network.encode_image(images.contiguous(memory_format=torch.channels_last))
     masks = batch.masks.flatten(0, 1)  # N, T, S, S
     rows = torch.arange(len(batch.images), device=masks.device).repeat_interleave(objects)
-    trace = Trace(choose.made, tops=encoded.top)
+    trace = Trace(options, choose.made, tops=encoded.top)
     prompted, recent = None, []
     for t in range(frames):
         features = Features(*(x[rows * frames + t] for x in encoded if x is not None))

@@ -112,7 +112,7 @@ class Trainer:
             loss = trace.loss
             if self.teacher is not None:
                 loss = loss + distillation_loss(
-                    self.teacher, trace, batch, options, self.settings.distillation
+                    self.teacher, trace, batch, self.settings.distillation
                 )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

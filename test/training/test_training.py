@@ -105,7 +105,7 @@ def test_distillation_pulls_features_to_the_teachers(tmp_path):
     differences = []
     for _ in range(15):
         trace = trainer.train_step(batch)
-        shown = teacher.show(batch, RolloutOptions(), trace)
+        shown = teacher.show(batch, trace)
         differences.append((trace.tops - shown.tops).square().mean().item())
     assert differences[-1] < 0.5 * differences[0]
 
