@@ -8,30 +8,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from reference import ReferenceTracker
 from stages import Case
 
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import NetworkConfig
 from tam_ros.model.network import TrackingNetwork
+from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 
 
-def calm_network(config: NetworkConfig) -> TrackingNetwork:
-    """Return a network with reproducible weights and softened attention."""
-    network = build_network(config, 'reproducible')
-    with torch.no_grad():
-        for key, value in network.named_parameters():
-            if 'q_proj' in key or 'k_proj' in key:
-                value /= 4
-    return network
-
-
 def measure(case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int) -> None:
     """Print per frame how far the objects' logits at video size are apart, at most."""
-    network = calm_network(case.config)
+    network = build_network(case.config, 'reproducible')
+    soften_attention(network)
     arrays = {key: value.numpy().copy() for key, value in network.state_dict().items()}
     sizes = {'model': case.model, 'image_size': case.image_size}
     reference = ReferenceTracker(checkout, arrays, **sizes, threads=threads, float32_memory=True)

@@ -115,11 +115,12 @@ def find_weights(model: str, weights: str) -> str:
 
 def _check_file_name(model: str, path: Path) -> None:
     """Refuse another model's published file: variants of EfficientTAM differ in no entry of it."""
-    named = [name for name, checkpoint in CHECKPOINTS.items() if checkpoint.file_name == path.name]
-    if named and named[0] != model:
+    published = {checkpoint.file_name: name for name, checkpoint in CHECKPOINTS.items()}
+    named = published.get(path.name, model)
+    if named != model:
         raise DownloadError(
-            f'weights {path} is the published file of model {named[0]!r}, not of {model!r}: set '
-            f'model to {named[0]!r}, or rename the file if you know better'
+            f'weights {path} is the published file of model {named!r}, not of {model!r}: set '
+            f'model to {named!r}, or rename the file if you know better'
         )
 
 

@@ -54,7 +54,7 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
 
 def _carried_loss(output: DecoderOutput, masks: Tensor) -> Tensor:
     """Return (N,) losses of the hints and of the prior, each judged like a mask."""
-    hints = output.hints.float().clamp(HINT_EPSILON, 1 - HINT_EPSILON).logit()
+    hints = output.hints.float().logit(eps=HINT_EPSILON)
     logits = torch.cat([hints, output.prior.float()], dim=1)
     target = F.adaptive_avg_pool2d(masks[:, None].float(), logits.shape[-1])
     return (FOCAL_WEIGHT * _focal(logits, target) + DICE_WEIGHT * _dice(logits, target)).mean(1)

@@ -39,21 +39,11 @@ class EfficientTAM(TrackingNetwork):
             return self._attend(features, memories, self.places)
         count = memories.tokens.shape[1]
         single = memories.mask[:, :count].sum(1) == 1
-        if not single.any():
-            return self._attend(features, memories, self.places)
         attended = features.top.new_empty(len(single), *features.top.shape[1:])
-        mask = memories.mask
-        first = Memories(
-            memories.tokens[single, :1],
-            memories.slots[single, :1],
-            memories.pointers[single],
-            torch.cat([mask[single, :1], mask[single, count:]], dim=1),
-        )
-        attended[single] = self._attend(features, first, self.places)
-        if not single.all():
-            parts = memories.tokens, memories.slots, memories.pointers, mask
-            others = Memories(*(part[~single] for part in parts))
-            attended[~single] = self._attend(features, others, self.places)
+        for rows, kept in ((single, 1), (~single, count)):
+            if rows.any():
+                chosen = _select(memories, rows, kept)
+                attended[rows] = self._attend(features, chosen, self.places)
         return attended
 
     def decode_candidates(
@@ -66,3 +56,15 @@ class EfficientTAM(TrackingNetwork):
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, h * h, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
         return self._encode_map(features, mask_logits, binarize).flatten(2).transpose(1, 2)
+
+
+def _select(memories: Memories, rows: Tensor, kept: int) -> Memories:
+    """Return the first kept memories, and all pointers, of the objects in (B,) bool rows."""
+    count = memories.tokens.shape[1]
+    mask = memories.mask[rows]
+    return Memories(
+        memories.tokens[rows, :kept],
+        memories.slots[rows, :kept],
+        memories.pointers[rows],
+        torch.cat([mask[:, :kept], mask[:, count:]], dim=1),
+    )
