@@ -1,5 +1,5 @@
 # For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
-#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file]   make test   make lint   make bench
+#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make bench
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -15,7 +15,12 @@ PACKAGE := CMakeLists.txt package.xml $(wildcard msg/* srv/*) $(shell find tam_r
 setup: .ws/built
 
 .venv/ready: $(wildcard requirements/*.txt) $(BARE)/setup.sh $(BARE)/repair_prefix.py
-	@$(BARE)/setup.sh .venv $(PYTHON)
+	@$(BARE)/setup.sh .venv $(PYTHON) core torch ros training dev
+	@touch $@
+
+# As on a robot without PyTorch: tests run the node in it.
+.venv-onnx/ready: requirements/core.txt requirements/ros.txt $(BARE)/setup.sh
+	@$(BARE)/setup.sh .venv-onnx $(PYTHON) core ros
 	@touch $@
 
 .ws/built: .venv/ready $(PACKAGE) $(wildcard $(BARE)/vision_msgs/*) $(BARE)/env.sh
@@ -24,9 +29,10 @@ setup: .ws/built
 
 demo: setup
 	@$(IN_ENV) python demo/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
-	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(DEMO_ARGS)
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
+	  $(if $(ENGINE),--engine "$(ENGINE)") $(DEMO_ARGS)
 
-test: setup
+test: setup .venv-onnx/ready
 	@$(IN_ENV) pytest $(TEST_ARGS)
 
 lint: .venv/ready
@@ -39,4 +45,4 @@ bench: setup
 	@$(IN_ENV) python benchmark/run.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .ws demo/out
+	rm -rf .venv .venv-onnx .ws demo/out

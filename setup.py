@@ -16,6 +16,22 @@ setup(
         'pillow>=9.1',
         'tqdm>=4.57',
     ],
-    extras_require={'torch': ['torch>=2.1', 'safetensors>=0.4']},
-    entry_points={'console_scripts': ['tam_download_weights = tam_ros.weights:main']},
+    extras_require={
+        'torch': ['torch>=2.1', 'safetensors>=0.4'],
+        'onnx': ['onnxruntime>=1.18'],
+        'onnx-gpu': ['onnxruntime-gpu>=1.18'],
+        'export': [
+            'torch>=2.7',
+            'safetensors>=0.4',
+            'onnx>=1.17',
+            'onnxscript>=0.3',
+            'onnxruntime>=1.18',
+        ],
+    },
+    entry_points={
+        'console_scripts': [
+            'tam_download_weights = tam_ros.weights:main',
+            'tam_export_onnx = tam_ros.engine.export:main',
+        ]
+    },
 )

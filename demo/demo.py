@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from report import Report
 from truth import CLIP, Truth
 
+from tam_ros.engine.load import ENGINES
 from tam_ros.ros.play_video import IMAGE_SUFFIXES, SourceError, open_source
 from tam_ros.weights import DownloadError, find_weights
 
@@ -46,6 +47,7 @@ class Plan:
     model: str
     weights: str
     image_size: int
+    engine: str
 
     @property
     def notice(self) -> str:
@@ -75,6 +77,9 @@ def parse_arguments(arguments) -> argparse.Namespace:
         '--weights',
         default='',
         help="checkpoint; left out, the model's embedded or downloaded one",
+    )
+    parser.add_argument(
+        '--engine', default='torch', choices=ENGINES, help='onnx exports the network first'
     )
     parser.add_argument(
         '--image-size', type=int, default=0, help="network input in pixels; 0: the model's own"
@@ -120,6 +125,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         model=options.model,
         weights=check_weights(options),
         image_size=options.image_size,
+        engine=options.engine,
     )
 
 
@@ -155,12 +161,13 @@ def run(plan: Plan) -> None:
     """Play, prompt, track and report; ends the processes it started."""
     announce(plan)
     OUT.mkdir(exist_ok=True)
+    weights = export_network(plan) if plan.engine == 'onnx' else plan.weights
     film = Film(OUT / 'overlay.mp4', plan.frame_rate_hz, plan.notice)
     report = Report(film, plan.frame_rate_hz, plan.truth)
     with ExitStack() as stack:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
-        tracker = stack.enter_context(start_tracker(plan))
+        tracker = stack.enter_context(start_tracker(plan, weights))
         player = stack.enter_context(start_player(plan))
         client = DemoClient([tracker, player], report.take)
         prompt(client, plan)
@@ -178,18 +185,32 @@ def announce(plan: Plan) -> None:
     """Say what will be done."""
     size = f'{plan.image_size} px' if plan.image_size else "the model's own size"
     print(f'video      {os.path.relpath(plan.video)} as a camera at {plan.rate_hz:.1f} Hz')
-    print(f'network    {plan.model} at {size}, weights: {plan.weights or "its own"}')
+    weights = plan.weights or 'its own'
+    print(f'network    {plan.model} at {size} with {plan.engine}, weights: {weights}')
     if plan.notice:
         print(f'           {plan.notice}; this shows the way through ROS, and its speed')
     sys.stdout.flush()
 
 
-def start_tracker(plan: Plan) -> Program:
+def export_network(plan: Plan) -> str:
+    """Export the network for ONNX Runtime; returns the folder."""
+    from tam_ros.engine.export import ExportError, export  # slow, and only needed here
+
+    folder = OUT / 'onnx' / plan.model
+    try:
+        export(plan.model, plan.weights, folder, image_size=plan.image_size)
+    except (ValueError, ExportError) as error:
+        raise DemoError(str(error)) from error
+    return str(folder)
+
+
+def start_tracker(plan: Plan, weights: str) -> Program:
     """Start the tracker node on the camera's topic."""
     arguments = ['--ros-args', '-r', 'image:=/camera/image_raw']
     for name, value in (
         ('model', plan.model),
-        ('weights', plan.weights),
+        ('weights', weights),
+        ('engine', plan.engine),
         ('image_size', plan.image_size),
         # Best effort loses whole images where the sender outruns a busy machine.
         ('qos_overrides./camera/image_raw.subscription.reliability', 'reliable'),

@@ -14,9 +14,13 @@ SHARE = Path(get_package_share_directory('tam_ros'))
 OVERRIDES = {
     'image_transport': ('how images arrive: raw or compressed', str),
     'model': ('network to track with', str),
-    'weights': ('checkpoint file; "reproducible" for untrained test weights', str),
-    'engine': ('what runs the network', str),
-    'device': ('cpu, cuda or cuda:N', str),
+    'weights': (
+        'checkpoint file, or folder of export_onnx; "reproducible" for untrained test weights',
+        str,
+    ),
+    'engine': ('what runs the network: torch or onnx', str),
+    'device': ('cpu, cuda, cuda:N; with engine onnx also tensorrt, tensorrt:N', str),
+    'precision': ('fp32, bf16 or fp16', str),
     'image_size': ('side of the network input in pixels', int),
 }
 

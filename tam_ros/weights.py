@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30
+REPRODUCIBLE = 'reproducible'  # weights made by rule, for tests and benchmarks
 
 
 class DownloadError(RuntimeError):
@@ -89,6 +90,11 @@ def weights_folder() -> Path:
         return Path(os.environ['TAM_ROS_WEIGHTS'])
     cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(cache) / 'tam_ros'
+
+
+def export_folder(model: str) -> Path:
+    """Return the folder that a model is exported to where none is named."""
+    return weights_folder() / 'onnx' / model
 
 
 def find_weights(model: str, weights: str) -> str:

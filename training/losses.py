@@ -53,9 +53,10 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
 
 
 def _carried_loss(output: DecoderOutput, masks: Tensor) -> Tensor:
-    """Return (N,) losses of the hints and of the prior, each judged like a mask."""
-    hints = output.hints.float().logit(eps=HINT_EPSILON)
-    logits = torch.cat([hints, output.prior.float()], dim=1)
+    """Return (N,) losses of the hints, if any, and of the prior, each judged like a mask."""
+    logits = output.prior.float()
+    if output.hints is not None:
+        logits = torch.cat([output.hints.float().logit(eps=HINT_EPSILON), logits], dim=1)
     target = F.adaptive_avg_pool2d(masks[:, None].float(), logits.shape[-1])
     return (FOCAL_WEIGHT * _focal(logits, target) + DICE_WEIGHT * _dice(logits, target)).mean(1)
 

@@ -21,6 +21,9 @@ from tam_ros.tracker.memory import RECENT_POINTERS
 from training.losses import Judged, judge
 from training.prompting import PromptKind, draw_box, draw_click, draw_correction
 
+# A wrong first mask is followed through the whole clip, so it weighs more than one frame.
+PROMPT_SHARE = 0.4
+
 
 class Batch(NamedTuple):
     """B clips of T frames, K objects followed in each; all of them are in frame 0.
@@ -55,10 +58,16 @@ class Trace:
     tops: Tensor | None = None  # B * T, C, h, h
     attended: list[Tensor] = field(default_factory=list)  # per tracked frame: B * K, C, h, h
 
+    prompted: int = 0  # how many of the judgements are of the prompted frame; they come first
+
     @property
     def loss(self) -> Tensor:
-        """Mean loss over all decodings."""
-        return torch.stack([j.loss for j in self.judged]).mean()
+        """Mean loss over decodings; those of the prompted frame together weigh PROMPT_SHARE."""
+        losses = torch.stack([j.loss for j in self.judged])
+        first, later = losses[: self.prompted], losses[self.prompted :]
+        if not len(first) or not len(later):
+            return losses.mean()
+        return first.mean().lerp(later.mean(), 1 - PROMPT_SHARE)
 
 
 class Choices:
@@ -95,6 +104,7 @@ def roll_out(network: EdgeTAM, batch: Batch, options: RolloutOptions, choose: Ch
         features = Features(*(x[rows * frames + t] for x in encoded if x is not None))
         if t == 0:
             prompted = _prompt(network, features, masks[:, 0], options, choose, trace)
+            trace.prompted = len(trace.judged)
         else:
             attended = _attend(network, features, prompted, recent, objects)
             trace.attended.append(attended[:, : network.config.model_dim])

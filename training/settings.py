@@ -91,6 +91,11 @@ CPU_MORE_PHASES = (
     Phase('long', 650, 256, 8, 2, (4e-4, 1e-4)),
     Phase('longer', 450, 256, 8, 2, (1e-4, 1e-5), freeze_encoder=True),
 )
+# For two CPU cores, to go on from there: what boxes and clicks mean, then tracking with it.
+CPU_PROMPT_PHASES = (
+    Phase('prompts', 800, 256, 1, 10, (5e-4, 3e-4)),
+    Phase('tracks', 300, 256, 4, 3, (3e-4, 1e-5)),
+)
 # For half an hour of a data-centre GPU.
 GPU_PHASES = (
     Phase('images', 1500, 256, 1, 64, (1e-3, 1e-3), rendered=0.0),

@@ -1,7 +1,8 @@
 """Train tam_nano or its teacher; resumable from the last checkpoint at any minute.
 
 Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR]
-[--schedule cpu|cpu_more|gpu] [--processes 2] ... ; run again with the same --run to go on.
+[--schedule cpu|cpu_more|cpu_prompts|gpu] [--processes 2] ... ; run again with the same --run to
+go on.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import (
     CPU_MORE_PHASES,
     CPU_PHASES,
+    CPU_PROMPT_PHASES,
     GPU_PHASES,
     TEACHER,
     Distillation,
@@ -35,7 +37,12 @@ from training.settings import (
 )
 
 SAVE_EVERY_S = 120.0
-SCHEDULES = {'cpu': CPU_PHASES, 'cpu_more': CPU_MORE_PHASES, 'gpu': GPU_PHASES}
+SCHEDULES = {
+    'cpu': CPU_PHASES,
+    'cpu_more': CPU_MORE_PHASES,
+    'cpu_prompts': CPU_PROMPT_PHASES,
+    'gpu': GPU_PHASES,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +137,9 @@ class Trainer:
         start, end = phase.true_memory
         return RolloutOptions(
             kind=kind,
-            corrections=2 if phase.frames == 1 else int(torch.rand((), generator=generator) < 0.2),
+            corrections=int(torch.randint(2, (), generator=generator))
+            if phase.frames == 1
+            else int(torch.rand((), generator=generator) < 0.2),
             late_correction=0.05,
             true_first=self.settings.true_first,
             true_memory=start + (end - start) * done,

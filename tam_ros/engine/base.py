@@ -28,6 +28,8 @@ class EngineSpec:
     recent_memories: how many tracked frames the network can tell apart by age.
     mode: 'interactive' adds what helps with clicks (stability fallback, binarised prompt masks,
     filled holes); 'benchmark' computes what published evaluations compute.
+    weights: name of the file they came from, or what they are. runtime: what runs the network.
+    static_shapes: whether every new size of a batch takes long when it first comes.
     """
 
     model: str
@@ -36,6 +38,9 @@ class EngineSpec:
     recent_memories: int
     mode: NumericMode
     device: str
+    weights: str = ''
+    runtime: str = ''
+    static_shapes: bool = False
 
 
 @dataclass(frozen=True)

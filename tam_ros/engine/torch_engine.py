@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,10 +25,13 @@ from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
+from tam_ros.model.precision import narrow
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.model.reproducible import reproducible_state_dict
+from tam_ros.weights import REPRODUCIBLE
 
-REPRODUCIBLE = 'reproducible'  # weights: made by rule, for tests and benchmarks
+TorchPrecision = Literal['fp32', 'bf16', 'fp16']
+DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 def load_torch_engine(
@@ -37,6 +41,7 @@ def load_torch_engine(
     image_size: int = 0,
     mode: NumericMode = 'interactive',
     device: str = 'cpu',
+    precision: TorchPrecision = 'fp32',
 ) -> 'TorchEngine':
     """Build a network, load its weights, fuse it and put it on a device.
 
@@ -51,7 +56,10 @@ def load_torch_engine(
     except ValueError as error:
         raise EngineError(str(error)) from error
     network = build_network(config, weights)
-    return TorchEngine(network, model=model, mode=mode, device=device)
+    name = Path(weights).name
+    return TorchEngine(
+        network, model=model, weights=name, mode=mode, device=device, precision=precision
+    )
 
 
 def make_network(config: NetworkConfig) -> TrackingNetwork:
@@ -76,6 +84,15 @@ def check_device(device: str) -> torch.device:
     if wanted not in available:
         raise EngineError(f'device {device!r} is not available here: choose from {available}')
     return torch.device(wanted)
+
+
+def _check_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type of a precision that a device can compute in, or raise EngineError."""
+    if precision not in DTYPES:
+        raise EngineError(f'precision {precision!r} is unknown: choose from {", ".join(DTYPES)}')
+    if precision == 'fp16' and device.type == 'cpu':
+        raise EngineError("precision 'fp16' needs a GPU: use 'bf16' or 'fp32' on the CPU")
+    return DTYPES[precision]
 
 
 @dataclass(frozen=True)
@@ -107,14 +124,18 @@ class TorchEngine:
         network: TrackingNetwork,
         *,
         model: str = 'edgetam',
+        weights: str = '',
         mode: NumericMode = 'interactive',
         device: str = 'cpu',
+        precision: TorchPrecision = 'fp32',
         fold: bool = True,
     ):
         if mode not in NUMERIC_MODES:
             raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
         self._device = check_device(device)
-        self._network = (fuse(network) if fold else network.eval()).to(self._device)
+        dtype = _check_precision(precision, self._device)
+        network = fuse(network) if fold else network.eval()
+        self._network = narrow(network, dtype).to(self._device)
         # The trunk's depthwise convolutions are a quarter faster with channels innermost.
         self._network.image_encoder.to(memory_format=torch.channels_last)
         with torch.inference_mode():
@@ -127,6 +148,8 @@ class TorchEngine:
             recent_memories=config.recent_memories,
             mode=mode,
             device=str(self._device),
+            weights=weights,
+            runtime=f'PyTorch {torch.__version__}, {precision}',
         )
 
     @torch.inference_mode()
@@ -197,7 +220,7 @@ class TorchEngine:
     def allocate_store(self, objects: int, slots: int, pointers: int) -> TorchMemoryStore:
         """Return a store of zeros for that many objects."""
         config = self._network.config
-        zeros = functools.partial(torch.zeros, device=self._device)
+        zeros = functools.partial(torch.zeros, device=self._device, dtype=self._network.dtype)
         return TorchMemoryStore(
             zeros(objects, slots, config.tokens, config.memory_dim),
             zeros(objects, pointers, config.model_dim),

@@ -70,7 +70,7 @@ class EdgeTAMConfig(NetworkConfig):
     """Sizes of one EdgeTAM network; the defaults are the published model (arXiv 2501.07256).
 
     propagation and prompt_maps add cues that the published model has not; see the modules of
-    these names.
+    these names, and `contrast`, which belongs to prompt_maps and needs the keys of propagation.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)

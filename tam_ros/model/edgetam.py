@@ -1,9 +1,12 @@
 """EdgeTAM (arXiv 2501.07256): a convolutional trunk, and memories as a few latents."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.contrast import PromptContrast
 from tam_ros.model.image_encoder import ImageEncoder
 from tam_ros.model.mask_decoder import DecoderOutput
 from tam_ros.model.memory_attention import LatentMemoryAttention
@@ -19,6 +22,13 @@ from tam_ros.model.prompt_maps import PromptMaps
 from tam_ros.model.propagation import DensePropagation
 
 
+class Cue(NamedTuple):
+    """What the decoder is told beside the features: for its maps, and for its masks."""
+
+    gains: DecoderMaps
+    prior: Tensor  # B, 1, 4h, 4h: logits
+
+
 class EdgeTAM(TrackingNetwork):
     """The network, and the cues that ours has beside the published one."""
 
@@ -29,13 +39,16 @@ class EdgeTAM(TrackingNetwork):
         self.spatial_perceiver = SpatialPerceiver(config)
         self.propagation = DensePropagation(config) if config.propagation else None
         self.prompt_maps = PromptMaps(config) if config.prompt_maps else None
+        self.contrast = PromptContrast(config) if config.prompt_maps else None
 
     def encode_image(self, image: Tensor) -> Features:
         """Encode an (N, 3, S, S) RGB image with values 0 to 255."""
         stride4, stride8, top = self.image_encoder(self._normalized(image))
         decoder = self.sam_mask_decoder
         stride8, stride4 = decoder.conv_s1(stride8), decoder.conv_s0(stride4)
-        keys = self.propagation.make_keys(stride8, top) if self.propagation else None
+        if self.propagation is None:
+            return Features(top, stride8, stride4)
+        keys = self.propagation.make_keys(stride8.float(), top.float())
         return Features(top, stride8, stride4, keys)
 
     def attend_memory(self, features: Features, memories: Memories) -> Tensor:
@@ -47,30 +60,45 @@ class EdgeTAM(TrackingNetwork):
         if self.propagation is None:
             return attended
         hints = self.propagation.match(features.keys, memories.dense)
-        return torch.cat([attended, hints], dim=1)
+        return torch.cat([attended, hints.to(attended.dtype)], dim=1)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors
     ) -> DecoderOutput:
         """Decode all four candidate masks; attended as for `decode_mask`."""
-        maps = features.top, features.stride8, features.stride4
+        hints, cues = None, []
         if attended is None:
-            return self._run_decoder((self._first_look(maps[0]), *maps[1:]), prompts)
-        if self.propagation is None:
-            return self._run_decoder((attended, *maps[1:]), prompts)
-        image, packed = attended.tensor_split([self.config.model_dim], dim=1)
-        hints = self.propagation.unpack(packed)
-        prior = self.propagation.prior(hints, features.stride4)
-        maps = _add_each((image, *maps[1:]), self.propagation.gains(packed))
+            image = self._first_look(features.top)
+        elif self.propagation is None:
+            image = attended
+        else:
+            image, packed = attended.tensor_split([self.config.model_dim], dim=1)
+            packed = packed.float()
+            hints = self.propagation.unpack(packed)
+            prior = self.propagation.prior(hints, features.stride4.float())
+            cues.append(Cue(self.propagation.gains(packed), prior))
+        if self.prompt_maps is not None and prompts.labels.shape[1]:
+            cues.append(self._prompt_cue(features, prompts))
+        maps = image, features.stride8, features.stride4
+        for cue in cues:
+            maps = _add_each(maps, cue.gains)
         output = self._run_decoder(maps, prompts)
+        if not cues:
+            return output
+        prior = sum(cue.prior for cue in cues)
         return output._replace(logits=output.logits + prior, hints=hints, prior=prior)
 
-    def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
-        if self.prompt_maps is None or not prompts.labels.shape[1]:
-            return super()._run_decoder(maps, prompts)
-        points, labels = prompts.points_xy, prompts.labels
-        output = super()._run_decoder(_add_each(maps, self.prompt_maps(points, labels)), prompts)
-        return output._replace(logits=output.logits + self.prompt_maps.wall(points, labels))
+    def _prompt_cue(self, features: Features, prompts: PromptTensors) -> Cue:
+        """Return what pictures of points and boxes, and their contrast, say of the masks."""
+        points, labels = prompts.points_xy / self.config.image_size, prompts.labels
+        seeds = self.prompt_maps.seeds(points, labels, prompts.mask_logits, prompts.refined)
+        evidence = self.contrast.evidence(features.keys, seeds)
+        shown = self.prompt_maps.show(self.prompt_maps.draw(points, labels))
+        prior = self.contrast.prior(evidence, seeds, features.stride4.float())
+        return Cue(
+            _add_each(shown, self.contrast.show(evidence)),
+            prior + self.prompt_maps.wall(points, labels),
+        )
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
@@ -81,8 +109,8 @@ class EdgeTAM(TrackingNetwork):
         if self.propagation is None:
             return latents
         dense = self.propagation.make_tokens(features.keys, mask_logits)
-        return torch.cat([latents, dense], dim=1)
+        return torch.cat([latents, dense.to(latents.dtype)], dim=1)
 
 
 def _add_each(maps: DecoderMaps, gains: DecoderMaps) -> DecoderMaps:
-    return tuple(a + b for a, b in zip(maps, gains))
+    return tuple(a + b.to(a.dtype) for a, b in zip(maps, gains))

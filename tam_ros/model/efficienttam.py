@@ -36,15 +36,19 @@ class EfficientTAM(TrackingNetwork):
         With pooling, objects of a single memory are apart: theirs is not pooled.
         """
         if not self.config.pooling or memories.mask is None:
-            return self._attend(features, memories, self.places)
+            return self.attend_alike(features, memories)
         count = memories.tokens.shape[1]
         single = memories.mask[:, :count].sum(1) == 1
         attended = features.top.new_empty(len(single), *features.top.shape[1:])
         for rows, kept in ((single, 1), (~single, count)):
             if rows.any():
                 chosen = _select(memories, rows, kept)
-                attended[rows] = self._attend(features, chosen, self.places)
+                attended[rows] = self.attend_alike(features, chosen)
         return attended
+
+    def attend_alike(self, features: Features, memories: Memories) -> Tensor:
+        """Do the same for objects that all have one memory, or all several."""
+        return self._attend(features, memories, self.places)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors

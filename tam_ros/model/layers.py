@@ -86,6 +86,14 @@ def rotary_table(side: int, dim: int, theta: float = 10000.0) -> Tensor:
 
 
 def rotate(tokens: Tensor, table: Tensor) -> Tensor:
-    """Rotate adjacent channel pairs of (..., N, dim) tokens by an (N, dim / 2) rotary table."""
-    pairs = torch.view_as_complex(tokens.float().unflatten(-1, (-1, 2)))  # ..., N, dim / 2
-    return torch.view_as_real(pairs * table).flatten(-2).to(tokens.dtype)
+    """Rotate adjacent channel pairs of (..., N, dim) tokens by an (N, dim / 2) rotary table.
+
+    A table may also be the real view of that, (N, dim / 2, 2): the same, slower, but without the
+    complex numbers that ONNX lacks.
+    """
+    pairs = tokens.unflatten(-1, (-1, 2))  # ..., N, dim / 2, 2
+    if table.is_complex():
+        turned = torch.view_as_real(torch.view_as_complex(pairs.float()) * table)
+        return turned.flatten(-2).to(tokens.dtype)
+    (x, y), (cos, sin) = pairs.unbind(-1), table.unbind(-1)
+    return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1).flatten(-2)

@@ -86,7 +86,7 @@ class DecoderOutput(NamedTuple):
     tokens: Tensor  # B, 4, C
     score: Tensor  # B, 1: object presence, a logit
     hints: Tensor | None = None  # B, HINTS, 4h, 4h: with dense propagation, what it carried
-    prior: Tensor | None = None  # B, 1, 4h, 4h: and the part of the logits that follows from it
+    prior: Tensor | None = None  # B, 1, 4h, 4h: the part of the logits that cues alone make
 
 
 class MaskDecoder(nn.Module):
@@ -123,7 +123,7 @@ class MaskDecoder(nn.Module):
         """
         side = image.shape[-1]
         learned = [self.obj_score_token, self.iou_token, self.mask_tokens]
-        learned = torch.cat([e.weight for e in learned])[None].expand(len(image), -1, -1)
+        learned = torch.cat([e.weight for e in learned])[None].expand(image.shape[0], -1, -1)
         tokens, source = self.transformer(
             torch.cat([learned, sparse], dim=1),  # B, 6 + n, C
             image.flatten(2).transpose(1, 2),  # B, h * h, C
@@ -132,10 +132,10 @@ class MaskDecoder(nn.Module):
         source = source.transpose(1, 2).unflatten(2, (side, side))  # B, C, h, h
         mask_tokens = tokens[:, 2:6]
         return DecoderOutput(
-            logits=self._masks(self._upscale(source, skips), mask_tokens),
-            ious=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
+            logits=self._masks(self._upscale(source, skips), mask_tokens).float(),
+            ious=self.iou_prediction_head(tokens[:, 1]).float().sigmoid(),
             tokens=mask_tokens,
-            score=self.pred_obj_score_head(tokens[:, 0]),
+            score=self.pred_obj_score_head(tokens[:, 0]).float(),
         )
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor | None, Tensor | None]):

@@ -50,6 +50,7 @@ class PromptTensors(NamedTuple):
     labels: Tensor  # B, N int64
     mask_logits: Tensor | None  # B, 1, 4h, 4h: a former answer to be refined
     multimask: bool  # whether the best of three masks answers, or the single mask
+    refined: Tensor | None = None  # B bool: who has a former answer; None where all or none have
 
 
 class Decoding(NamedTuple):
@@ -90,9 +91,15 @@ class TrackingNetwork(nn.Module):
         self.register_buffer('pixel_mean', mean[:, None, None], persistent=False)
         self.register_buffer('pixel_std', std[:, None, None], persistent=False)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that most is computed in; see `precision`."""
+        return self.no_mem_embed.dtype
+
     def precompute(self) -> None:
         """Compute what follows from the weights alone; call after loading them."""
-        self.dense_positions = self.sam_prompt_encoder.dense_positions(self.config.feature_side)
+        positions = self.sam_prompt_encoder.dense_positions(self.config.feature_side)
+        self.dense_positions = positions.to(self.dtype)
 
     # -- what the families say ----------------------------------------------------------------
 
@@ -106,6 +113,10 @@ class TrackingNetwork(nn.Module):
         Whatever further channels follow is for `decode_mask`.
         """
         raise NotImplementedError
+
+    def attend_alike(self, features: Features, memories: Memories) -> Tensor:
+        """Do the same for objects that all have one memory, or all several."""
+        return self.attend_memory(features, memories)
 
     def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
@@ -134,7 +145,7 @@ class TrackingNetwork(nn.Module):
         present = output.score > 0  # B, 1
         logits = output.logits.masked_fill(~present[..., None, None], ABSENT_LOGIT)
         chosen = _choose_candidate(logits, output.ious, multimask, dynamic)  # B, in 0..3
-        rows = torch.arange(len(chosen), device=chosen.device)
+        rows = torch.arange(chosen.shape[0], device=chosen.device)
         token = output.tokens[rows, chosen if multimask else torch.zeros_like(chosen)]
         pointer = self.obj_ptr_proj(token).where(present, self.no_obj_ptr)
         candidates = slice(1, 4) if multimask else slice(0, 1)
@@ -153,14 +164,14 @@ class TrackingNetwork(nn.Module):
         A given mask is its own answer; the decoder only makes the object pointer for it, from
         features without the no-memory embedding.
         """
-        labels = torch.zeros((len(masks), 0), dtype=torch.int64, device=masks.device)
-        points = masks.new_zeros(len(masks), 0, 2)
+        labels = torch.zeros((masks.shape[0], 0), dtype=torch.int64, device=masks.device)
+        points = masks.new_zeros(masks.shape[0], 0, 2)
         prompts = PromptTensors(points, labels, self.mask_downsample(masks), multimask=False)
         output = self._run_decoder((features.top, features.stride8, features.stride4), prompts)
         return self.choose(output, multimask=False, dynamic=False)
 
     def _normalized(self, image: Tensor) -> Tensor:
-        return (image / 255 - self.pixel_mean) / self.pixel_std
+        return ((image / 255 - self.pixel_mean) / self.pixel_std).to(self.dtype)
 
     def _first_look(self, top: Tensor) -> Tensor:
         """Return stride-16 features as the decoder wants them where nothing is remembered."""
@@ -177,16 +188,26 @@ class TrackingNetwork(nn.Module):
     def _run_decoder(self, maps: DecoderMaps, prompts: PromptTensors) -> DecoderOutput:
         image, stride8, stride4 = maps
         encoder = self.sam_prompt_encoder
-        sparse = encoder.encode_points(prompts.points_xy, prompts.labels)
-        image = image + encoder.encode_mask(prompts.mask_logits)  # B, C, h, h
-        image = image.expand(len(sparse), -1, -1, -1)
+        sparse = encoder.encode_points(prompts.points_xy, prompts.labels).to(image.dtype)
+        dense = encoder.encode_mask(prompts.mask_logits, prompts.refined)  # B, C, h, h
+        image = image + dense.to(image.dtype)
+        image = image.expand(sparse.shape[0], -1, -1, -1)
         return self.sam_mask_decoder(image, self.dense_positions, sparse, (stride4, stride8))
 
-    def _encode_map(self, features: Features, mask_logits: Tensor, binarize: bool) -> Tensor:
-        """Return the (B, memory_dim, h, h) memory map of (B, 1, 4h, 4h) mask logits."""
+    def _encode_map(
+        self, features: Features, mask_logits: Tensor, binarize: bool | Tensor
+    ) -> Tensor:
+        """Return the (B, memory_dim, h, h) memory map of (B, 1, 4h, 4h) mask logits.
+
+        binarize may be a 0-d tensor where it is not known yet, in an exported graph.
+        """
         logits = resize_bilinear(mask_logits, self.config.image_size)
-        mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
-        return self.memory_encoder(features.top, mask * MEMORY_SCALE + MEMORY_BIAS)
+        if isinstance(binarize, bool):
+            mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()
+        else:
+            mask = (logits > 0).to(logits.dtype).where(binarize, logits.sigmoid())
+        mask = mask * MEMORY_SCALE + MEMORY_BIAS
+        return self.memory_encoder(features.top, mask.to(features.top.dtype))
 
 
 def _choose_candidate(logits: Tensor, ious: Tensor, multimask: bool, dynamic: bool) -> Tensor:

@@ -8,6 +8,11 @@ from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.layers import sine_positions
 
 
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attend (B, Nq, dim) to (B, Nk, dim) with one head."""
+    return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+
+
 class LatentAttention(nn.Module):
     """Latents attend to memory tokens."""
 
@@ -24,7 +29,7 @@ class LatentAttention(nn.Module):
         k, v = self.to_kv(self.norm_x(x)).chunk(2, dim=-1)
         if positions is not None:  # positions go to keys and values alike, after projection
             k, v = k + positions, v + positions
-        return self.to_out(F.scaled_dot_product_attention(q, k, v))
+        return self.to_out(_attend(q, k, v))
 
 
 class SelfAttention(nn.Module):
@@ -42,7 +47,7 @@ class SelfAttention(nn.Module):
         k, v = self.to_kv(x).chunk(2, dim=-1)
         if latents.shape[1] == 1:  # one token: its softmax is 1
             return self.to_out(v)
-        return self.to_out(F.scaled_dot_product_attention(self.to_q(x), k, v))
+        return self.to_out(_attend(self.to_q(x), k, v))
 
 
 def feed_forward(dim: int) -> nn.Sequential:
@@ -94,7 +99,7 @@ class SpatialPerceiver(nn.Module):
 
     def _global(self, memory: Tensor) -> Tensor:
         tokens = memory.flatten(2).transpose(1, 2)  # B, h * h, C
-        latents = self.latents.expand(len(memory), -1, -1)
+        latents = self.latents.expand(memory.shape[0], -1, -1)
         for layer in self.layers:
             latents = layer(latents, tokens, self.input_positions)
         return self.norm(latents)

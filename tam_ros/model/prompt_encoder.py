@@ -57,11 +57,16 @@ class PromptEncoder(nn.Module):
         padding = (labels == PADDING_LABEL)[..., None]
         return tokens.masked_fill(padding, 0) + kinds[labels + 1]
 
-    def encode_mask(self, mask_logits: Tensor | None) -> Tensor:
-        """Return the dense (B or 1, dim, h, h) map of (B, 1, 4h, 4h) logits, or of no mask."""
+    def encode_mask(self, mask_logits: Tensor | None, given: Tensor | None = None) -> Tensor:
+        """Return the dense (B or 1, dim, h, h) map of (B, 1, 4h, 4h) logits, or of no mask.
+
+        given: (B,) bool, which of the logits count; None for all.
+        """
+        nothing = self.no_mask_embed.weight[:, :, None, None]  # 1, dim, 1, 1: broadcasts
         if mask_logits is None:
-            return self.no_mask_embed.weight[:, :, None, None]  # 1, dim, 1, 1: broadcasts
-        return self.mask_downscaling(mask_logits)
+            return nothing
+        dense = self.mask_downscaling(mask_logits)
+        return dense if given is None else dense.where(given[:, None, None, None], nothing)
 
     def dense_positions(self, side: int) -> Tensor:
         """Return the (1, dim, side, side) encoding of pixel centres."""

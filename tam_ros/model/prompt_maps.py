@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.contrast import Seeds
 from tam_ros.model.layers import MapGains
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
@@ -16,6 +17,7 @@ MAPS = 3  # inside the box, near a click on the object, near one on the backgrou
 BOX_MARGIN = 0.1  # of a box's side: how far beyond it an object may reach
 OUTSIDE_LOGIT = -20.0  # added to an answer there
 CLICK_RADIUS = 1 / 32  # standard deviation of a click's blob, as a part of the image's side
+CLICK_REACH = 0.15  # likewise: how far an object probably reaches around a click on it
 
 
 class PromptMaps(MapGains):
@@ -26,29 +28,50 @@ class PromptMaps(MapGains):
         super().__init__(MAPS, config.model_dim, bias=False)
         centres = (torch.arange(config.mask_side) + 0.5) / config.mask_side
         self.register_buffer('centres', centres, persistent=False)
-        self._image_size = config.image_size
 
-    def forward(self, points_xy: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gains of (B, N, 2) points in network pixels with (B, N) labels."""
-        maps = self.draw(points_xy / self._image_size, labels)
+    def show(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the decoder's gains of the (B, MAPS, 4h, 4h) maps of `draw`."""
         return self.gains(F.pixel_unshuffle(F.pixel_unshuffle(maps, 2), 2))
 
     def wall(self, points_xy: Tensor, labels: Tensor) -> Tensor:
         """Return the (B, 1, 4h, 4h) logits that keep an answer in its box, 0 where there is none.
 
-        points_xy is (B, N, 2) in network pixels. A click on the object counts as in the box.
+        points_xy is (B, N, 2) in 0..1. A click on the object counts as in the box.
         """
-        points = points_xy / self._image_size
         corner = (labels == BOX_TOP_LEFT) | (labels == BOX_BOTTOM_RIGHT)
         inside = (corner | (labels == OBJECT))[..., None]
-        low = points.masked_fill(~inside, 1.0).amin(dim=1)  # B, 2
-        high = points.masked_fill(~inside, 0.0).amax(dim=1)
+        low = points_xy.masked_fill(~inside, 1.0).amin(dim=1)  # B, 2
+        high = points_xy.masked_fill(~inside, 0.0).amax(dim=1)
         margin = BOX_MARGIN * (high - low)
         low, high = (low - margin)[..., None], (high + margin)[..., None]
         beyond = (self.centres < low) | (self.centres > high)  # B, 2, 4h
         outside = beyond[:, 1, :, None] | beyond[:, 0, None, :]
         outside = outside & corner.any(dim=1)[:, None, None]
         return OUTSIDE_LOGIT * outside[:, None]
+
+    def seeds(
+        self,
+        points_xy: Tensor,
+        labels: Tensor,
+        mask_logits: Tensor | None = None,
+        refined: Tensor | None = None,
+    ) -> Seeds:
+        """Return what (B, N, 2) points in 0..1 say of the stride-8 cells.
+
+        mask_logits: (B, 1, 4h, 4h), a former answer that they refine; refined: (B,) bool, whose
+        counts, None for all.
+        """
+        box, on, off = _to_cells(self.draw(points_xy, labels)).unbind(1)
+        around = self._blobs(points_xy, labels == OBJECT, CLICK_REACH)[:, None]
+        region = (labels == BOX_TOP_LEFT).any(1)
+        inside = box.where(region[:, None], _to_cells(around)[:, 0])
+        known = box
+        if mask_logits is not None:
+            former = _to_cells(mask_logits.float().sigmoid())[:, 0]
+            refined = torch.ones_like(region) if refined is None else refined
+            inside, known = (former.where(refined[:, None], x) for x in (inside, known))
+            region = region | refined
+        return Seeds(inside, known * (1 - off) + on, (1 - inside) * (1 - on) + off, region)
 
     def draw(self, points_xy: Tensor, labels: Tensor) -> Tensor:
         """Return the (B, MAPS, 4h, 4h) maps of points in 0..1, values from 0 to 1."""
@@ -64,12 +87,17 @@ class PromptMaps(MapGains):
         inside = (torch.minimum(from_low, to_high) * side + 0.5).clamp(0, 1)
         return inside[:, 1, :, None] * inside[:, 0, None, :]
 
-    def _blobs(self, points_xy: Tensor, chosen: Tensor) -> Tensor:
+    def _blobs(self, points_xy: Tensor, chosen: Tensor, radius: float = CLICK_RADIUS) -> Tensor:
         """Return (B, 4h, 4h): 1 at chosen points, fading around them."""
-        offsets = (self.centres - points_xy[..., None]) / CLICK_RADIUS  # B, N, 2, 4h
+        offsets = (self.centres - points_xy[..., None]) / radius  # B, N, 2, 4h
         x, y = torch.exp(-0.5 * offsets**2).unbind(2)
         blobs = y[..., :, None] * x[..., None, :] * chosen[..., None, None]  # B, N, 4h, 4h
         return 1 - (1 - blobs).prod(dim=1)
+
+
+def _to_cells(maps: Tensor) -> Tensor:
+    """Average (B, C, 4h, 4h) maps over stride-8 cells: (B, C, cells)."""
+    return F.avg_pool2d(maps, 2).flatten(2)
 
 
 def _corner(points_xy: Tensor, chosen: Tensor) -> Tensor:

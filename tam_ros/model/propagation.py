@@ -45,6 +45,8 @@ class DensePropagation(MapGains):
         self.key_dim = config.memory_dim - PLACE - SUBPIXELS
         self.fine_key = nn.Conv2d(dim // 4, self.key_dim, 3, padding=1)
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
+        # Whether values are carried in turns, as the fast kernels want it; a graph has none.
+        self.in_turns = True
         # Per hint: how sharply likeness and distance decide. A long-past frame tells little
         # about the place, the last one much.
         self.log_sharpness = nn.Parameter(torch.tensor([50.0, 40.0]).log())
@@ -66,13 +68,13 @@ class DensePropagation(MapGains):
         """Return (N, 2h * 2h, key_dim + PLACE) keys of a frame: unit features, then the place."""
         coarse = F.interpolate(self.coarse_key(top), scale_factor=2.0, mode='nearest')
         keys = (self.fine_key(stride8) + coarse).flatten(2).transpose(1, 2)
-        places = self.places.expand(len(keys), -1, -1)
+        places = self.places.expand(keys.shape[0], -1, -1)
         return torch.cat([F.normalize(keys, dim=-1), places], dim=-1)
 
     def make_tokens(self, keys: Tensor, mask_logits: Tensor) -> Tensor:
         """Return (B, 2h * 2h, memory_dim) tokens: keys, then (B, 1, 4h, 4h) masks' pixels."""
         values = F.pixel_unshuffle(mask_logits.sigmoid(), 2).flatten(2).transpose(1, 2)
-        return torch.cat([keys.expand(len(values), -1, -1), values], dim=-1)
+        return torch.cat([keys.expand(values.shape[0], -1, -1), values], dim=-1)
 
     def match(self, keys: Tensor, dense: DenseMemories) -> Tensor:
         """Carry masks to the present frame.
@@ -81,8 +83,8 @@ class DensePropagation(MapGains):
         hints' probabilities of the present stride-4 pixels, packed as `gains` and `unpack` take
         them.
         """
-        values = dense.masks.transpose(1, 2).flatten(2)  # G, cells, V * SUBPIXELS
-        carried = self._carry(keys, dense.keys, values, dense.hints)
+        values = dense.masks.float().transpose(1, 2).flatten(2)  # G, cells, V * SUBPIXELS
+        carried = self._carry(keys, dense.keys.float(), values, dense.hints)
         carried = self._balanced(carried, values, dense.hints)
         carried = carried.unflatten(2, (-1, SUBPIXELS)).transpose(1, 2).flatten(0, 1)
         maps = carried[dense.places].transpose(2, 3).flatten(1, 2)  # B, HINTS * SUBPIXELS, cells
@@ -99,7 +101,7 @@ class DensePropagation(MapGains):
         The decoder's answer is added to them: it only has to say what the hints do not.
         """
         trusted = (self.trust[:, None, None] * (2 * hints - 1)).sum(1, keepdim=True)
-        stride4 = stride4.expand(len(hints), -1, -1, -1)
+        stride4 = stride4.expand(hints.shape[0], -1, -1, -1)
         return trusted + self.refine(torch.cat([hints, stride4], dim=1))
 
     def _carry(self, keys: Tensor, remembered: Tensor, values: Tensor, hints: Tensor) -> Tensor:
@@ -114,6 +116,9 @@ class DensePropagation(MapGains):
         near = self.log_nearness.exp()[hints, None, None]
         minus_near = -near.expand(-1, keys.shape[1], 1)
         query = torch.cat([sharp * feature, 2 * near * place, minus_near], dim=-1)
+        if not self.in_turns:
+            heads = (x[:, None] for x in (query, remembered, values))
+            return F.scaled_dot_product_attention(*heads, scale=1.0)[:, 0]
         query, remembered = (self._pad(x)[:, None] for x in (query, remembered))  # one head
         carried = [
             F.scaled_dot_product_attention(query, remembered, self._pad(part)[:, None], scale=1.0)

@@ -15,6 +15,8 @@ def diagnostics_message(
     rate_hz = statistics.rate_hz
     values = {
         'engine': f'{spec.model} {spec.image_size} px, {spec.mode}',
+        'weights': spec.weights,
+        'runtime': spec.runtime,
         'device': spec.device,
         'rate_hz': f'{rate_hz:.2f}',
         'latency_p50_ms': f'{statistics.latency_ms(50):.1f}',
@@ -30,6 +32,18 @@ def diagnostics_message(
         hardware_id=spec.device,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
+    return _array(status, stamp)
+
+
+def starting_message(name: str, stamp, what: str) -> DiagnosticArray:
+    """Return that the node does not track yet, but makes its engine ready."""
+    status = DiagnosticStatus(
+        level=DiagnosticStatus.WARN, name=f'{name}: tracking', message=f'starting: {what}'
+    )
+    return _array(status, stamp)
+
+
+def _array(status: DiagnosticStatus, stamp) -> DiagnosticArray:
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
     return message

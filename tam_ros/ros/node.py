@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -24,10 +25,11 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.engine.base import Engine
+from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
 from tam_ros.ros.conversions import ImageError
-from tam_ros.ros.diagnostics import diagnostics_message, resident_mb
+from tam_ros.ros.diagnostics import diagnostics_message, resident_mb, starting_message
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
@@ -35,7 +37,7 @@ from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
-from tam_ros.weights import DownloadError, find_weights
+from tam_ros.weights import REPRODUCIBLE, DownloadError
 
 NEWEST_FRAME = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -45,6 +47,7 @@ RESULTS = QoSProfile(
 )
 EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
 STOP_TIMEOUT_S = 1.0
+DIAGNOSTICS_PERIOD_S = 1.0
 WARNINGS_KEPT = 20
 
 
@@ -57,14 +60,16 @@ class TrackerNode(Node):
     def __init__(self):
         super().__init__('tam')
         declare_parameters(self)
-        engine = self._load_engine()
-        self._engine = engine
-        self._session = Session(
-            engine,
-            session_options(self),
-            max_objects=self._value('max_objects'),
-            max_prompted_frames=self._value('max_prompted_frames'),
-        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        with self._saying_that_it_starts():
+            self._engine = engine = self._load_engine()
+            self._session = Session(
+                engine,
+                session_options(self),
+                max_objects=self._value('max_objects'),
+                max_prompted_frames=self._value('max_prompted_frames'),
+            )
+            self._session.warm_up()
         self._newest_header = Header()
         self._statistics = RollingStatistics()
         self._warned: set[str] = set()
@@ -72,10 +77,11 @@ class TrackerNode(Node):
         self._create_publishers()
         ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
         topic = self._subscribe_to_images()
-        self.create_timer(1.0, self._publish_diagnostics)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._worker.start()
         self.get_logger().info(
-            f'ready: {engine.spec.model} at {engine.spec.image_size} px on {engine.spec.device}, '
+            f'ready: {engine.spec.model} at {engine.spec.image_size} px on {engine.spec.device} '
+            f'({engine.spec.runtime}), '
             f'listening to {topic}'
         )
 
@@ -89,31 +95,27 @@ class TrackerNode(Node):
         return self.get_parameter(parameter).value
 
     def _load_engine(self) -> Engine:
-        # Imported here: an engine that is not asked for need not be installed.
-        import torch
-
-        from tam_ros.engine.torch_engine import REPRODUCIBLE, load_torch_engine
-
-        model = self._value('model')
-        weights = find_weights(model, self._value('weights'))
-        if weights == REPRODUCIBLE:
-            self.get_logger().warning('untrained weights, made by rule: the masks mean nothing')
-        if self._value('threads'):
-            torch.set_num_threads(self._value('threads'))
-        return load_torch_engine(
-            model,
-            weights,
-            image_size=self._value('image_size'),
-            mode=self._value('mode'),
-            device=self._value('device'),
+        engine = load_engine(
+            EngineChoice(
+                self._value('model'),
+                self._value('weights'),
+                name=self._value('engine'),
+                image_size=self._value('image_size'),
+                mode=self._value('mode'),
+                device=self._value('device'),
+                precision=self._value('precision'),
+                threads=self._value('threads'),
+            )
         )
+        if engine.spec.weights == REPRODUCIBLE:
+            self.get_logger().warning('untrained weights, made by rule: the masks mean nothing')
+        return engine
 
     def _create_publishers(self) -> None:
         self._objects = self._results_publisher(TrackedObjectArray, '~/objects')
         self._detections = self._results_publisher(Detection2DArray, '~/detections')
         self._label_image = self._results_publisher(Image, '~/label_image')
         self._overlay = self._results_publisher(Image, '~/overlay')
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def _results_publisher(self, message_type, topic: str):
         overridable = QoSOverridingOptions.with_default_policies()
@@ -177,6 +179,28 @@ class TrackerNode(Node):
             self.get_logger().warning(warning)
 
     # -- diagnostics ------------------------------------------------------------------------
+
+    @contextmanager
+    def _saying_that_it_starts(self):
+        """Publish diagnostics from a thread: nobody spins the node yet, and starting may last."""
+        name, started = self.get_fully_qualified_name(), threading.Event()
+        what = f'{self._value("model")} with {self._value("engine")} on {self._value("device")}'
+        self.get_logger().info(f'starting: {what}')
+
+        def publish() -> None:
+            while self.context.ok():
+                stamp = self.get_clock().now().to_msg()
+                self._diagnostics.publish(starting_message(name, stamp, what))
+                if started.wait(DIAGNOSTICS_PERIOD_S):
+                    return
+
+        thread = threading.Thread(target=publish, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            started.set()
+            thread.join()
 
     def _publish_diagnostics(self) -> None:
         if self._worker.failure:

@@ -7,6 +7,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 
 from tam_ros.engine.base import NUMERIC_MODES
+from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
 from tam_ros.tracker.session import SessionOptions
 
 
@@ -34,11 +35,19 @@ SETTINGS = {
     'weights': Setting(
         '',
         'Checkpoint file (.pt or .safetensors); empty for those that come with tam_nano, or that '
-        'download_weights fetched. '
+        'download_weights fetched. With engine onnx, the folder that export_onnx made. '
         "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
     ),
-    'engine': Setting('torch', 'What runs the network.', choices=('torch',)),
-    'device': Setting('cpu', 'Where the network runs: cpu, cuda or cuda:N.'),
+    'engine': Setting('torch', 'What runs the network.', choices=ENGINES),
+    'device': Setting(
+        'cpu', 'Where the network runs: cpu, cuda or cuda:N; with engine onnx also tensorrt.'
+    ),
+    'precision': Setting(
+        '',
+        'Floating-point type of the network: fp32, bf16, fp16 (on GPUs); empty for fp32, or what '
+        'was exported.',
+        choices=ENGINE_PRECISIONS,
+    ),
     'image_size': Setting(
         0, "Side of the network input in pixels; 0 for the model's own.", low=0, high=2048
     ),

@@ -22,6 +22,7 @@ from tam_ros.tracker.memory import (
 )
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, Track
+from tam_ros.tracker.warm_up import warm_up
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
@@ -69,6 +70,10 @@ class Session:
         self._tracks: dict[int, Track] = {}
         self._frame: Frame | None = None
         self._last_id = 0
+
+    def warm_up(self) -> None:
+        """Have the engine build what it needs, before the first frame; may take minutes."""
+        warm_up(self._engine, self._store, self._limits, self._max_objects)
 
     # -- what a user calls ------------------------------------------------------------------
 

@@ -1,13 +1,19 @@
 """Fixtures of the tests that need no ROS."""
 
+import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from calm import calm_network
 
-from tam_ros.engine.torch_engine import TorchEngine
+from tam_ros.engine.export import Origin, export_network
+from tam_ros.engine.torch_engine import TorchEngine, build_network
+from tam_ros.model.config import MODELS
+from tam_ros.model.reproducible import soften_attention
+from tam_ros.weights import REPRODUCIBLE
 
 torch.set_num_threads(min(4, os.cpu_count() or 1))
 
@@ -20,6 +26,26 @@ def golden() -> Path:
     if not (SHARED / 'golden').is_dir():
         pytest.skip(f'no reference outputs at {SHARED / "golden"}')
     return SHARED / 'golden'
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """Return a function that exports a model with the weights that tests use, once.
+
+    It takes the model, the side of its input and whether its attention is softened.
+    """
+
+    @functools.cache
+    def export(model: str, image_size: int, calm: bool = True) -> Path:
+        config = replace(MODELS[model], image_size=image_size)
+        network = build_network(config, REPRODUCIBLE)
+        if calm:
+            soften_attention(network)
+        folder = tmp_path_factory.mktemp(model)
+        export_network(network, Origin(model, REPRODUCIBLE), folder)
+        return folder
+
+    return export
 
 
 @pytest.fixture(scope='session')

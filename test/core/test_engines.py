@@ -1,11 +1,14 @@
 """What every engine must do, and that batching and folding change nothing."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from calm import calm_network
 
 from tam_ros.engine.base import DecoderPrompts, EngineError, MemoryPlan
+from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.torch_engine import TorchEngine, check_device, load_torch_engine
 from tam_ros.model.fuse import fuse
 from tam_ros.prompts import Prompt
@@ -18,15 +21,24 @@ TOLERANCE = 1e-4
 MATCHED = np.zeros((2, 2), np.int64)
 
 
-@pytest.fixture(scope='module', params=['edgetam', 'efficienttam_ti_1'])
-def any_engine(request):
-    return TorchEngine(calm_network(model=request.param), mode='benchmark')
+@pytest.fixture(
+    scope='module', params=itertools.product(('torch', 'onnx'), ('edgetam', 'efficienttam_ti_1'))
+)
+def any_engine(request, exported):
+    runtime, model = request.param
+    if runtime == 'torch':
+        return TorchEngine(calm_network(model=model), mode='benchmark')
+    return OnnxEngine(exported(model, 256), mode='benchmark')
 
 
 @pytest.fixture(scope='module')
 def network_input(any_engine):
     side = any_engine.spec.image_size
     return np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
+
+
+def parts_of(memory) -> list:
+    return list(memory.values()) if isinstance(memory, dict) else [memory]
 
 
 def click_prompts(*points):
@@ -61,7 +73,8 @@ def test_logits_from_the_host_and_from_the_device_make_one_memory(any_engine, ne
     decoded = any_engine.decode_mask(features, None, click_prompts((50, 50)))
     host = any_engine.encode_memory(features, decoded.logits, from_prompt=False)
     device = any_engine.encode_memory(features, decoded.mask_logits, from_prompt=False)
-    np.testing.assert_array_equal(np.asarray(host), np.asarray(device))
+    for a, b in zip(parts_of(host), parts_of(device)):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def test_a_missing_memory_counts_as_absent(any_engine, network_input):

@@ -1,5 +1,6 @@
 """Fixtures of the tests with real nodes, which need ROS and this package's messages."""
 
+import functools
 import importlib
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from programs import DOMAIN_IDS, LOCALHOST, Program
 
 LOG_TAIL = 4000  # characters
+WITHOUT_TORCH = Path(__file__).parents[2] / '.venv-onnx' / 'bin' / 'python'
 
 
 def _missing() -> str:
@@ -69,9 +71,27 @@ def blind_weights(tmp_path_factory) -> Path:
     return _save_weights(path, {'sam_mask_decoder.pred_obj_score_head.layers.2.bias': -100.0})
 
 
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """Return a function that exports a weights file to a folder, once."""
+
+    @functools.cache
+    def export_weights(weights: Path) -> Path:
+        from tam_ros.engine.export import export
+
+        folder = tmp_path_factory.mktemp('exported')
+        export('edgetam', str(weights), folder, image_size=256)
+        return folder
+
+    return export_weights
+
+
 @pytest.fixture(scope='module')
-def start_tracker(weights, tmp_path_factory):
-    """Start a node with parameters and wait until it is ready; it ends with the module."""
+def start_tracker(weights, exported, tmp_path_factory):
+    """Start a node with parameters and wait until it is ready; it ends with the module.
+
+    With engine onnx it runs where there is no PyTorch.
+    """
     from tracker import Tracker
 
     trackers = []
@@ -79,6 +99,13 @@ def start_tracker(weights, tmp_path_factory):
     def start(**options) -> Tracker:
         defaults = {'model': 'edgetam', 'weights': weights, 'image_size': 256, 'threads': 1}
         options = {**defaults, **options}
+        if options.get('engine') == 'onnx':
+            if not WITHOUT_TORCH.exists():
+                pytest.skip(
+                    f'no environment without PyTorch: `make {WITHOUT_TORCH.parts[-3]}/ready`'
+                )
+            options['weights'] = exported(options['weights'])
+            options['python'] = WITHOUT_TORCH
         trackers.append(Tracker(tmp_path_factory.mktemp('node'), **options))
         trackers[-1].program.wait_for_log('ready:')
         return trackers[-1]

@@ -21,21 +21,29 @@ POLL_S = 0.02
 
 
 class Program:
-    """One running script of the package; its output goes to a file.
+    """One running script of the package, by default in this Python; its output goes to a file.
 
     Raises AssertionError, with the log, where what is waited for does not happen.
     """
 
     running: 'list[Program]' = []  # for the logs of failed tests
 
-    def __init__(self, script: str, *arguments: str, domain_id: int, folder: Path, **environment):
+    def __init__(
+        self,
+        script: str,
+        *arguments: str,
+        domain_id: int,
+        folder: Path,
+        python: Path | str = sys.executable,
+        **environment,
+    ):
         self.name = f'{script} {" ".join(arguments)}'
         self.domain_id = domain_id
         self._log = folder / f'{script}_{time.monotonic_ns()}.log'
         quiet = {'RCUTILS_COLORIZED_OUTPUT': '0', 'ROS_LOG_DIR': str(folder)}
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(SCRIPTS / script), *arguments],
+                [str(python), str(SCRIPTS / script), *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

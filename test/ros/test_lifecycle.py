@@ -60,7 +60,7 @@ def test_interrupt_ends_a_node_that_has_a_request(start_tracker, frames):
 def test_interrupt_ends_a_node_that_is_starting(start_program):
     weights = ('-p', 'model:=edgetam', '-p', 'weights:=reproducible')
     program = start_program('tracker_node', '--ros-args', *weights)
-    program.wait_for_log('untrained')  # said before they are loaded
+    program.wait_for_log('starting')
     program.interrupt()
     assert program.wait_for_end(20) == 0
     assert 'ready' not in program.log

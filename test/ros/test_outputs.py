@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from tracker import pixels_of
 
+from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObjectArray
 
 POINTS = [(40, 110), (90, 110), (160, 30), (250, 200)]
 
 
-@pytest.fixture(scope='module')
-def node(start_tracker):
-    return start_tracker()
+@pytest.fixture(scope='module', params=ENGINES)
+def node(request, start_tracker):
+    return start_tracker(engine=request.param)
 
 
 @pytest.fixture

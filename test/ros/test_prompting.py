@@ -6,6 +6,7 @@ from geometry_msgs.msg import Point
 from robot import image_message
 from tracker import masks_of, prompt, whole_mask
 
+from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObject
 from tam_ros.srv import AddPrompt
 
@@ -13,10 +14,10 @@ SIZE_WH = (320, 240)
 ON_OBJECT, ELSEWHERE = (90, 110), (250, 30)
 
 
-@pytest.fixture(scope='module')
-def node(start_tracker):
+@pytest.fixture(scope='module', params=ENGINES)
+def node(request, start_tracker):
     # Masks that may overlap: the answer for one object then says nothing of the others.
-    return start_tracker(exclusive_masks='false')
+    return start_tracker(engine=request.param, exclusive_masks='false')
 
 
 @pytest.fixture

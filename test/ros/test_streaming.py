@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from tam_ros.engine.load import ENGINES
+
 CAMERA_HZ = 60
 SERVICE_S = 3.0  # a frame takes 0.2 s; the rest is for machines that are busy
 
 
-@pytest.fixture(scope='module')
-def tracker(start_tracker):
-    return start_tracker()
+@pytest.fixture(scope='module', params=ENGINES)
+def tracker(request, start_tracker):
+    return start_tracker(engine=request.param)
 
 
 @pytest.fixture(scope='module')

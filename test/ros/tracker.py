@@ -1,5 +1,6 @@
 """A tracker node under test, with a robot that is its camera and its user."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,7 +96,15 @@ class Tracker:
     """A node that runs, and the conversation with it. parameters are those of the node."""
 
     def __init__(
-        self, folder: Path, *, name='/tam', camera=CAMERA, robot=None, arguments=(), **parameters
+        self,
+        folder: Path,
+        *,
+        name='/tam',
+        camera=CAMERA,
+        robot=None,
+        arguments=(),
+        python=sys.executable,
+        **parameters,
     ):
         options = [f'{key}:={value}' for key, value in parameters.items()]
         self.robot = robot or Robot(next(DOMAIN_IDS))
@@ -107,6 +116,7 @@ class Tracker:
             *(word for option in options for word in ('-p', option)),
             domain_id=self.robot.domain_id,
             folder=folder,
+            python=python,
         )
         self.received: dict[str, list] = {}
         self._topic = camera

