@@ -32,6 +32,7 @@ setup(
         'console_scripts': [
             'tam_download_weights = tam_ros.weights:main',
             'tam_export_onnx = tam_ros.engine.export:main',
+            'tam_evaluate = tam_ros.evaluation.command:main',
         ]
     },
 )

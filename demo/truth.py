@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from clip.clip_masks import NAMES, load_masks
 
-from tam_ros.measures import region_similarity
+from tam_ros.evaluation.measures import region_similarity
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import roi_to_box
 

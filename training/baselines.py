@@ -1,16 +1,18 @@
 """Trackers without a network, to judge one by: a still mask, optical flow, a box tracker.
 
-Each has `name`, the kinds of prompts it takes, and the verbs of `evaluate.Tracker`. None tells
-how sure it is.
+None tells how sure it is.
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
+from tam_ros.evaluation.clips import Masks
+from tam_ros.evaluation.trackers import Tracker
+from tam_ros.evaluation.truth_prompts import PromptKind
 from tam_ros.prompts import Prompt
-from training.truth_clips import PromptKind
 
 COLOR_ITERATIONS = 3
 BORDER_PART = 0.25  # of a box's sides: background around it for GrabCut to learn from
@@ -21,42 +23,41 @@ MODEL_SIZE = 65  # numbers in OpenCV's GrabCut models
 Box = tuple[int, int, int, int]
 
 
-class CopyTracker:
+class CopyTracker(Tracker):
     """Answers every frame with the first mask."""
 
     name = 'copy'
-    prompt_kinds: tuple[PromptKind, ...] = ('mask',)
+    prompt_kinds: ClassVar[tuple[PromptKind, ...]] = ('mask',)
 
     def __init__(self):
-        self._masks: dict[int, np.ndarray] = {}
+        self._masks: Masks = {}
 
-    def step(self, image_rgb: np.ndarray) -> dict[int, np.ndarray]:
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
+        pass
+
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
+        self._masks |= {key: prompt.mask for key, prompt in prompts.items()}
+        return set()
+
+    def masks(self) -> Masks:
         return dict(self._masks)
 
-    def start(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> dict:
-        started = {key: prompt.mask for key, prompt in prompts.items()}
-        self._masks |= started
-        return started
 
-    def confidences(self) -> dict:
-        return {}
-
-
-class FlowTracker:
+class FlowTracker(Tracker):
     """Warps the masks from frame to frame by DIS optical flow (Kroeger et al., ECCV 2016).
 
     Masks stay soft between frames, so that rounding does not pile up.
     """
 
     name = 'flow'
-    prompt_kinds: tuple[PromptKind, ...] = ('mask',)
+    prompt_kinds: ClassVar[tuple[PromptKind, ...]] = ('mask',)
 
     def __init__(self):
         self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._soft_masks: dict[int, np.ndarray] = {}  # H, W float32 of 0 to 1
         self._gray: np.ndarray | None = None
 
-    def step(self, image_rgb: np.ndarray) -> dict[int, np.ndarray]:
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
         gray = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
         if self._soft_masks:
             source_xy = _pixel_grid(gray.shape) + self._flow.calc(gray, self._gray, None)
@@ -65,17 +66,16 @@ class FlowTracker:
                 for key, soft in self._soft_masks.items()
             }
         self._gray = gray
+
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
+        self._soft_masks |= {key: p.mask.astype(np.float32) for key, p in prompts.items()}
+        return set()
+
+    def masks(self) -> Masks:
         return {key: soft > 0.5 for key, soft in self._soft_masks.items()}
 
-    def start(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> dict:
-        self._soft_masks |= {key: p.mask.astype(np.float32) for key, p in prompts.items()}
-        return {key: prompt.mask for key, prompt in prompts.items()}
 
-    def confidences(self) -> dict:
-        return {}
-
-
-class BoxTracker:
+class BoxTracker(Tracker):
     """Tracks boxes by correlation filters (CSRT, Lukezic et al., CVPR 2017), cut out by GrabCut.
 
     A box prompt learns colours anew in every frame, from inside against outside the box. A mask
@@ -83,28 +83,29 @@ class BoxTracker:
     """
 
     name = 'csrt'
-    prompt_kinds: tuple[PromptKind, ...] = ('mask', 'box')
+    prompt_kinds: ClassVar[tuple[PromptKind, ...]] = ('mask', 'box')
 
     def __init__(self):
         cv2.setRNGSeed(0)  # GrabCut finds its clusters from random starts
         self._trackers: dict[int, cv2.Tracker] = {}
         self._colors: dict[int, tuple[np.ndarray, np.ndarray] | None] = {}
+        self._masks: Masks = {}
 
-    def step(self, image_rgb: np.ndarray) -> dict[int, np.ndarray]:
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
         image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-        masks = {}
         for key, tracker in self._trackers.items():
             is_found, box_xywh = tracker.update(image)
             box = clip_box(box_xywh, image.shape) if is_found else (0, 0, 0, 0)
-            masks[key] = cut_out(image, box, self._colors[key])
-        return masks
+            self._masks[key] = cut_out(image, box, self._colors[key])
 
-    def start(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> dict:
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
         image = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-        return {key: self._start_one(image, key, prompt) for key, prompt in prompts.items()}
+        for key, prompt in prompts.items():
+            self._masks[key] = self._start_one(image, key, prompt)
+        return set()
 
-    def confidences(self) -> dict:
-        return {}
+    def masks(self) -> Masks:
+        return dict(self._masks)
 
     def _start_one(self, image: np.ndarray, key: int, prompt: Prompt) -> np.ndarray:
         if prompt.mask is None:
@@ -120,7 +121,7 @@ class BoxTracker:
         return cut_out(image, box, colors) if prompt.mask is None else prompt.mask
 
 
-def available_baselines() -> list[type]:
+def available_baselines() -> list[type[Tracker]]:
     """Return the classes of baselines that this OpenCV can run."""
     has_csrt = hasattr(cv2, 'TrackerCSRT_create')
     return [CopyTracker, FlowTracker] + ([BoxTracker] if has_csrt else [])

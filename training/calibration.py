@@ -1,6 +1,6 @@
 """Whether a tracker knows how good its masks are, and whether the object is there at all.
 
-Takes confidences beside the truth; knows nothing of clips or trackers.
+Takes the confidences of scored frames beside their truth; knows nothing of trackers.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tam_ros.evaluation.scores import ClipScore
+from tam_ros.evaluation.trackers import Confidence
+
 BINS = 10
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """What a tracker says of one object in one frame.
-
-    predicted_iou: in [0, 1]. presence_logit: above 0 the tracker takes the object to be there.
-    """
-
-    predicted_iou: float
-    presence_logit: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,17 @@ class Reliability:
         """The expected calibration error: mean over records of their bin's |predicted - true|."""
         gaps = np.abs(self.predicted - self.true)
         return float(np.nansum(gaps * self.counts) / max(self.counts.sum(), 1))
+
+
+def records_of(scores: Sequence[ClipScore]) -> list[Record]:
+    """Return a record of each object and frame in which the tracker told its confidence."""
+    return [
+        Record(confidence, j, area > 0)
+        for score in scores
+        for o in score.objects
+        for confidence, j, area in zip(o.confidences, o.j, o.areas)
+        if confidence is not None
+    ]
 
 
 def reliability(records: Sequence[Record]) -> Reliability:

@@ -9,12 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tam_ros.evaluation.pictures import color_of, draw_outline
+
 JPEG_QUALITY = 92
-PALETTE = np.array(
-    [[230, 60, 60], [60, 180, 75], [70, 110, 230], [250, 190, 40], [160, 70, 200]]
-    + [[70, 220, 220], [240, 120, 190], [130, 130, 30], [250, 130, 40]],
-    np.uint8,
-)
 
 
 @dataclass(frozen=True)
@@ -72,14 +69,3 @@ def _outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     for n in np.unique(mask[mask > 0]):
         draw_outline(image, mask == n, color_of(int(n)))
     return image
-
-
-def color_of(n: int) -> np.ndarray:
-    """Return the (3,) uint8 RGB colour of object n, from 1."""
-    return PALETTE[(n - 1) % len(PALETTE)]
-
-
-def draw_outline(image: np.ndarray, mask: np.ndarray, color: np.ndarray) -> None:
-    """Draw the one pixel wide outline of an (H, W) bool mask into an (H, W, 3) image."""
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(image, outlines, -1, np.asarray(color).tolist(), 1)

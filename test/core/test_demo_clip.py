@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tam_ros.engine.torch_engine import load_torch_engine
-from tam_ros.measures import region_similarity
+from tam_ros.evaluation.measures import region_similarity
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import find_weights

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from tam_ros.measures import (
+from tam_ros.evaluation.measures import (
     boundary,
     boundary_accuracy,
     count_switches,
+    frames_to_reacquire,
     object_under,
     region_similarity,
 )
@@ -120,3 +121,31 @@ def test_track_of_an_absent_object_can_be_on_another():
 )
 def test_switches_are_moves_onto_another_object(objects, switches):
     assert count_switches(objects, own_id=1) == switches
+
+
+def test_f_of_a_square_in_the_middle_of_another():
+    # The outlines are rings of 21 x 21 (80 pixels) and 17 x 17 (64), 2 apart: all of the inner one
+    # match, and of the outer one all but those beyond the inner one's corners, 17 on each side.
+    precision, recall = 1.0, 4 * 17 / 80
+    expected = 2 * precision * recall / (precision + recall)
+    assert boundary_accuracy(square(42, 42, 16), square()) == pytest.approx(expected)
+    assert boundary_accuracy(square(43, 43, 14), square()) == 0.0  # 3 apart
+
+
+@pytest.mark.parametrize(
+    ('areas', 'overlaps', 'frames'),
+    [
+        ([100] * 4, [1, 0, 0, 1], []),  # never hidden: the track was lost, and that is J's matter
+        ([100, 0, 0, 100, 100], [1, 1, 1, 1, 1], [0]),
+        ([100, 0, 100, 100, 100], [1, 1, 0.1, 0.49, 0.5], [2]),
+        ([100, 9, 100, 100], [1, 1, 0, 1], [1]),  # under a tenth of the median, 100
+        ([100, 11, 100, 100], [1, 1, 0, 1], []),
+        ([100, 0, 100, 0, 100], [1, 1, 0, 1, 1], [None, 0]),  # hidden again before it was found
+        ([100, 0, 100], [1, 1, 0], [None]),  # the clip ends
+        ([0, 0, 100], [1, 1, 1], [0]),
+        ([0, 0], [1, 1], []),
+        ([], [], []),
+    ],
+)
+def test_frames_to_reacquire_count_from_when_an_object_is_back_in_view(areas, overlaps, frames):
+    assert frames_to_reacquire(areas, overlaps) == frames

@@ -37,7 +37,7 @@ def test_tracker_imports_without_torch_and_ros():
     run_without(
         {'torch', 'safetensors', 'rclpy', 'onnxruntime', 'cv_bridge'},
         'import tam_ros.tracker.session, tam_ros.tracker.image, tam_ros.engine.base, '
-        'tam_ros.weights',
+        'tam_ros.weights, tam_ros.evaluation.command',
     )
 
 

@@ -1,18 +1,14 @@
-"""Clips with ground truth on every frame, and prompts drawn from it. Only for measuring."""
+"""Clips with ground truth on every frame, read from folders. Only for measuring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from tam_ros.prompts import Prompt
-
-PromptKind = Literal['mask', 'box', 'click']
-PROMPT_KINDS: tuple[PromptKind, ...] = get_args(PromptKind)
+DEFAULT_RATE_HZ = 24.0  # DAVIS's
 
 Masks = dict[int, np.ndarray]  # (H, W) bool by object id of the truth
 
@@ -22,11 +18,13 @@ class TruthClip:
     """A clip with ground truth.
 
     image_files: T images of one size. truth: (T, H, W) uint8, 0 background, n = object n.
+    rate_hz: frames per second.
     """
 
     name: str
     image_files: Sequence[Path]
     truth: np.ndarray
+    rate_hz: float = DEFAULT_RATE_HZ
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -35,6 +33,10 @@ class TruthClip:
         """Return frame t, (H, W, 3) uint8."""
         return cv2.cvtColor(cv2.imread(str(self.image_files[t])), cv2.COLOR_BGR2RGB)
 
+    def stamp_ns(self, t: int) -> int:
+        """Return the time of frame t; the first is at 0."""
+        return round(t * 1e9 / self.rate_hz)
+
     def masks(self, t: int) -> Masks:
         """Return the objects that are visible in frame t."""
         return {int(n): self.truth[t] == n for n in np.unique(self.truth[t]) if n}
@@ -42,15 +44,22 @@ class TruthClip:
     def first_frames(self) -> dict[int, int]:
         """Return the frame in which each object first appears."""
         first: dict[int, int] = {}
-        for t in range(len(self)):
-            first |= {n: t for n in self.masks(t) if n not in first}
+        for t, labels in enumerate(self.truth):
+            first |= {int(n): t for n in np.unique(labels) if n and n not in first}
         return first
 
 
-def read_clip(folder: Path, *, every: int = 1, max_frames: int | None = None) -> TruthClip:
+def read_clip(
+    folder: Path,
+    *,
+    every: int = 1,
+    max_frames: int | None = None,
+    rate_hz: float = DEFAULT_RATE_HZ,
+) -> TruthClip:
     """Read every k-th frame of a folder with rgb/NNNNN.jpg and masks/NNNNN.png.
 
-    Raises ValueError for a folder with fewer than 3 frames, or whose masks do not fit them.
+    rate_hz: of all frames, before any is left out. Raises ValueError for a folder with fewer than
+    3 frames, or whose masks do not fit them.
     """
     images = sorted((folder / 'rgb').glob('*.jpg'))[::every][:max_frames]
     if not images:
@@ -63,7 +72,7 @@ def read_clip(folder: Path, *, every: int = 1, max_frames: int | None = None) ->
     size = cv2.imread(str(images[0])).shape[:2]
     if any(mask.shape != size for mask in truth):
         raise ValueError(f'{folder}: masks {sorted({m.shape for m in truth})}, images {size}')
-    return TruthClip(folder.name, images, np.stack(truth))
+    return TruthClip(folder.name, images, np.stack(truth), rate_hz / every)
 
 
 def read_truth(path: Path) -> np.ndarray:
@@ -72,18 +81,3 @@ def read_truth(path: Path) -> np.ndarray:
     if image.mode not in ('L', 'P', '1'):
         raise ValueError(f'{path} has mode {image.mode}: give an 8-bit grey or palette image')
     return np.asarray(image).astype(np.uint8)
-
-
-def draw_prompt(mask: np.ndarray, kind: PromptKind) -> Prompt:
-    """Make a prompt of an object's (H, W) bool mask: itself, its tight box, or one click.
-
-    The click is on the pixel farthest from the mask's border and from the image's.
-    """
-    if kind == 'mask':
-        return Prompt(mask=mask)
-    if kind == 'box':
-        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        return Prompt(box_xyxy=(x, y, x + width, y + height))
-    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return Prompt([(x, y)])

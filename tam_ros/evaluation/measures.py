@@ -1,4 +1,5 @@
-"""How well masks agree with ground truth: regions, boundaries, and which object a track is on.
+"""How well masks agree with ground truth: regions, boundaries, which object a track is on, and how
+soon it is on an object again that comes back into view.
 
 Pure functions on bool arrays, one frame at a time. Knows nothing of trackers, of files, or of
 which frames count.
@@ -12,6 +13,8 @@ import numpy as np
 
 BOUNDARY_TOLERANCE = 0.008  # of the image diagonal
 LEAST_SWITCH_IOU = 0.3
+HIDDEN_PART = 0.1  # of an object's median area: with less of it in view it counts as hidden
+FOUND_IOU = 0.5
 
 
 def region_similarity(mask: np.ndarray, truth: np.ndarray) -> float:
@@ -76,6 +79,32 @@ def count_switches(objects: Sequence[int], own_id: int) -> int:
     """
     seen = [own_id, *(key for key in objects if key)]
     return sum(now not in (own_id, before) for before, now in zip(seen, seen[1:]))
+
+
+def frames_to_reacquire(areas: Sequence[int], overlaps: Sequence[float]) -> list[int | None]:
+    """Return, for each time an object comes back into view, in how many frames it is found.
+
+    areas: pixels of the true mask in each frame, 0 where the object is absent. overlaps: J of the
+    track in each. An object is hidden in a frame that shows less than a tenth of its median area
+    (over the frames that show any of it). It is found in the first frame in view with a J of at
+    least 0.5: 0 frames if that is the one in which it comes back; None if it is hidden again, or
+    the clip ends, before.
+    """
+    areas = np.asarray(areas)
+    if not areas.any():
+        return []
+    in_view = areas >= max(1.0, HIDDEN_PART * float(np.median(areas[areas > 0])))
+    starts = [t for t in range(1, len(areas)) if in_view[t] and not in_view[t - 1]]
+    return [_frames_until_found(in_view[t:], overlaps[t:]) for t in starts]
+
+
+def _frames_until_found(in_view: Sequence[bool], overlaps: Sequence[float]) -> int | None:
+    for t, (is_in_view, overlap) in enumerate(zip(in_view, overlaps)):
+        if not is_in_view:
+            return None
+        if overlap >= FOUND_IOU:
+            return t
+    return None
 
 
 def _matched_part(pixels: np.ndarray, others: np.ndarray, radius: int) -> float:

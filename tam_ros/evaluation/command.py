@@ -1,0 +1,170 @@
+"""Track clips with ground truth, and score masks, boundaries, identity and speed.
+
+Prompts are drawn from the truth of the frame in which an object first appears; then the tracker
+is on its own. Prints a table; writes scores.json and a contact sheet for each clip.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tam_ros.evaluation.choices import ENGINES, POLICIES
+from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, read_clip
+from tam_ros.evaluation.pictures import save_sheet
+from tam_ros.evaluation.runs import Clock, stream_clip, track_clip
+from tam_ros.evaluation.scores import ClipScore, score_clip
+from tam_ros.evaluation.tables import format_table, scores_to_json
+from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
+from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.weights import DownloadError
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A tracker to evaluate, made anew for each clip, and the prompts to give it."""
+
+    make: Callable[[TruthClip], Tracker]
+    prompt_kinds: Sequence[PromptKind] = PROMPT_KINDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluate what the command line names; return the exit status."""
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    try:
+        clips = read_clips(args)
+        contenders = list_contenders(args)
+    except (ValueError, OSError, DownloadError) as error:
+        parser.error(str(error))
+    report(list(evaluate(contenders, clips, args)), args.out)
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
+    add = parser.add_argument
+    add('folder', type=Path, help='folder of clips: NAME/rgb/*.jpg, NAME/masks/*.png (n = object)')
+    add('--clips', type=_words, default=[], help='names, with commas (default: all)')
+    add('--model', default='tam_nano', help='name of the network')
+    add('--weights', default='', help="checkpoint (default: the model's own)")
+    add('--engine', default='torch', choices=sorted(ENGINES), help='what runs the network')
+    add('--policy', type=_words, default=['fifo'], help=f'of memory: {", ".join(POLICIES)}')
+    add('--image-size', type=int, default=0, help="network input (default: the model's)")
+    add('--device', default='cpu')
+    add('--truth', action='store_true', help='evaluate the truth itself, for what delay costs')
+    add('--prompts', type=_words, default=['mask'], help=f'of: {", ".join(PROMPT_KINDS)}')
+    add('--max-frames', type=int, help='frames of each clip, at most')
+    add('--every', type=int, default=1, help='take every k-th frame of a clip')
+    add('--fps', type=float, default=DEFAULT_RATE_HZ, help='frames per second of all clips')
+    add('--out', type=Path, default=Path('evaluation'), help='folder for scores.json and sheets')
+    live = parser.add_argument_group('streaming J&F: track again, against the clock')
+    live.add_argument('--streaming', action='store_true', help='measure it')
+    live.add_argument('--latency-ms', type=float, help='of each frame (default: as measured)')
+    live.add_argument('--delay-ms', type=float, default=0.0, help='on top, of camera, transport')
+    live.add_argument(
+        '--keep-newest', action='store_true', help='while busy, let the newest frame wait'
+    )
+    return parser
+
+
+def _words(text: str) -> list[str]:
+    return text.split(',')
+
+
+def list_contenders(args) -> list[Contender]:
+    """Return the trackers that the command line asks for; raises ValueError or DownloadError."""
+    _check_names('prompts', args.prompts, PROMPT_KINDS)
+    _check_names('policy', args.policy, POLICIES)
+    if args.truth:
+        return [Contender(TruthTracker, args.prompts)]
+    engine = ENGINES[args.engine](
+        args.model, args.weights, image_size=args.image_size, device=args.device
+    )
+
+    def make(policy: str) -> Callable[[TruthClip], Tracker]:
+        name = f'{engine.spec.model}/{policy}'
+        return lambda clip: SessionTracker(engine, POLICIES[policy](), name)
+
+    return [Contender(make(policy), args.prompts) for policy in args.policy]
+
+
+def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f'--{option} {",".join(unknown)} is unknown: use {", ".join(known)}')
+
+
+def read_clips(args) -> list[TruthClip]:
+    """Read the clips that are asked for; raises ValueError for those that are not there."""
+    if args.every < 1 or not args.fps > 0:
+        raise ValueError(f'--every {args.every} --fps {args.fps:g}: use 1 or more, and above 0')
+    present = sorted(path.parent.name for path in args.folder.glob('*/rgb'))
+    missing = set(args.clips) - set(present)
+    if missing or not present:
+        raise ValueError(f'no clips {sorted(missing)} in {args.folder}: there are {present}')
+    return [
+        read_clip(
+            args.folder / name, every=args.every, max_frames=args.max_frames, rate_hz=args.fps
+        )
+        for name in args.clips or present
+    ]
+
+
+def evaluate(
+    contenders: Sequence[Contender], clips: Sequence[TruthClip], args
+) -> Iterator[ClipScore]:
+    """Evaluate every contender on every clip; write the contact sheets."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    for contender in contenders:
+        for kind in contender.prompt_kinds:
+            for clip in clips:
+                yield evaluate_clip(contender.make, clip, kind, clock=_clock(args), out=args.out)
+
+
+def evaluate_clip(
+    make_tracker: Callable[[TruthClip], Tracker],
+    clip: TruthClip,
+    kind: PromptKind,
+    *,
+    clock: Clock | None = None,
+    out: Path | None = None,
+) -> ClipScore:
+    """Track a clip and score it, with a clock once more against that.
+
+    out: folder for contact sheets, if there are to be any.
+    """
+    tracked = track_clip(make_tracker(clip), clip, kind)
+    score = score_clip(clip, tracked)
+    if out:
+        save_sheet(out / _file_name(clip, tracked.tracker, kind), clip, tracked)
+    if clock is None:
+        return score
+    streamed = stream_clip(make_tracker(clip), clip, kind, clock)
+    if out:
+        save_sheet(out / _file_name(clip, tracked.tracker, kind, 'live'), clip, streamed)
+    return replace(score, streamed=score_clip(clip, streamed))
+
+
+def _clock(args) -> Clock | None:
+    clock = Clock(args.latency_ms, args.delay_ms, args.keep_newest)
+    return clock if args.streaming or clock != Clock() else None
+
+
+def _file_name(clip: TruthClip, *parts: str) -> str:
+    return '_'.join([clip.name, *parts]).replace('/', '_') + '.png'
+
+
+def report(scores: Sequence[ClipScore], out: Path) -> None:
+    """Print the table and write the scores."""
+    print(format_table(scores))
+    path = out / 'scores.json'
+    path.write_text(json.dumps(scores_to_json(scores), indent=1))
+    print(f'scores of every frame and contact sheets are in {out}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

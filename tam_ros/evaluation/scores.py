@@ -1,0 +1,129 @@
+"""Scores of what a tracker answered to a clip, as DAVIS counts.
+
+J and F are means over frames, then over objects. As in DAVIS the first and the last frame of a
+clip do not count; nor do, for an object that appears later, the frames up to its prompt. A
+refused prompt scores 0 in every frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tam_ros.evaluation.clips import Masks, TruthClip
+from tam_ros.evaluation.measures import (
+    boundary_accuracy,
+    count_switches,
+    frames_to_reacquire,
+    object_under,
+    region_similarity,
+)
+from tam_ros.evaluation.runs import Tracked
+from tam_ros.evaluation.trackers import Confidence
+from tam_ros.evaluation.truth_prompts import PromptKind
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """One object in each frame that counts, the first of which is first_frame.
+
+    j, f: per frame. areas: its true pixels per frame, 0 where it is absent. confidences: the
+    tracker's own, None where it gave none. reacquire_s: for each time the object came back into
+    view, the seconds until it was found (see `measures`), None where it was not.
+    """
+
+    object_id: int
+    first_frame: int
+    j: list[float]
+    f: list[float]
+    areas: list[int]
+    confidences: list[Confidence | None]
+    reacquire_s: list[float | None]
+    switches: int
+    is_refused: bool
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """Scores of all objects of a clip.
+
+    ms_per_frame: the median over the steps. dropped: frames that the tracker never saw.
+    streamed: the scores of the same tracker against the clock, if that was measured.
+    """
+
+    tracker: str
+    clip: str
+    prompt: PromptKind
+    objects: list[ObjectScore]
+    ms_per_frame: float
+    dropped: int = 0
+    streamed: 'ClipScore | None' = None
+
+
+class FrameScore(NamedTuple):
+    """One object in one frame; under is the object that its track is on (see `measures`)."""
+
+    j: float
+    f: float
+    area: int
+    under: int
+    confidence: Confidence | None
+
+
+def score_clip(clip: TruthClip, tracked: Tracked) -> ClipScore:
+    """Score what was tracked against the clip's truth."""
+    first_frames = clip.first_frames()
+    frames: dict[int, list[FrameScore]] = {object_id: [] for object_id in first_frames}
+    for t in range(1, len(clip) - 1):
+        truths = clip.masks(t)
+        for object_id, first in first_frames.items():
+            if first < t:
+                frames[object_id].append(_score_frame(clip, truths, tracked, object_id, t))
+    objects = [
+        _score_object(object_id, first_frames[object_id] + 1, scores, tracked, clip.rate_hz)
+        for object_id, scores in frames.items()
+        if scores
+    ]
+    ms_per_frame = float(np.median(tracked.step_ms[1:] or tracked.step_ms))  # the first has none
+    return ClipScore(
+        tracked.tracker, clip.name, tracked.prompt, objects, ms_per_frame, tracked.dropped
+    )
+
+
+def _score_frame(
+    clip: TruthClip, truths: Masks, tracked: Tracked, object_id: int, t: int
+) -> FrameScore:
+    empty = np.zeros(clip.truth.shape[1:], bool)
+    mask, truth = tracked.masks[t].get(object_id, empty), truths.get(object_id, empty)
+    return FrameScore(
+        region_similarity(mask, truth),
+        boundary_accuracy(mask, truth),
+        np.count_nonzero(truth),
+        object_under(mask, truths, object_id),
+        tracked.confidences[t].get(object_id),
+    )
+
+
+def _score_object(
+    object_id: int,
+    first_frame: int,
+    scores: Sequence[FrameScore],
+    tracked: Tracked,
+    rate_hz: float,
+) -> ObjectScore:
+    is_refused = object_id in tracked.refused
+    factor = 0.0 if is_refused else 1.0  # where the object is absent, no mask would score 1
+    j, areas = [s.j * factor for s in scores], [s.area for s in scores]
+    found = frames_to_reacquire(areas, j)
+    return ObjectScore(
+        object_id,
+        first_frame,
+        j,
+        [s.f * factor for s in scores],
+        areas,
+        [s.confidence for s in scores],
+        [None if frames is None else frames / rate_hz for frames in found],
+        count_switches([s.under for s in scores], object_id),
+        is_refused,
+    )

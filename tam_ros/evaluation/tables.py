@@ -1,0 +1,145 @@
+"""Tables of scores: rows of clips and of their means, as text and for JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from tam_ros.evaluation.scores import ClipScore
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of one clip, or of several: means over all their objects, sums of counts.
+
+    streamed_j_and_f, dropped: against the clock, None where that was not measured. returns: how
+    often objects came back into view; reacquired: how often they were found then; reacquire_s:
+    the mean time that this took, None if there is none.
+    """
+
+    tracker: str
+    clip: str
+    prompt: str
+    objects: int
+    j: float
+    f: float
+    j_and_f: float
+    streamed_j_and_f: float | None
+    dropped: int | None
+    id_switches: int
+    returns: int
+    reacquired: int
+    reacquire_s: float | None
+    refused: int
+    ms_per_frame: float
+
+
+def summarize(scores: Sequence[ClipScore], name: str = '') -> Row:
+    """Return the row of one or more clips, all of one tracker and kind of prompt.
+
+    name: of the row; left out, that of the first clip.
+    """
+    objects = [o for score in scores for o in score.objects]
+    returns = [seconds for o in objects for seconds in o.reacquire_s]
+    found = [seconds for seconds in returns if seconds is not None]
+    streamed = [score.streamed for score in scores if score.streamed]
+    j, f = _means(scores)
+    return Row(
+        tracker=scores[0].tracker,
+        clip=name or scores[0].clip,
+        prompt=scores[0].prompt,
+        objects=len(objects),
+        j=j,
+        f=f,
+        j_and_f=(j + f) / 2,
+        streamed_j_and_f=sum(_means(streamed)) / 2 if streamed else None,
+        dropped=sum(score.dropped for score in streamed) if streamed else None,
+        id_switches=sum(o.switches for o in objects),
+        returns=len(returns),
+        reacquired=len(found),
+        reacquire_s=float(np.mean(found)) if found else None,
+        refused=sum(o.is_refused for o in objects),
+        ms_per_frame=float(np.mean([score.ms_per_frame for score in scores])),
+    )
+
+
+def mean_of_clips(scores: Sequence[ClipScore]) -> Row:
+    """Return the row of several clips in which each clip counts the same."""
+    rows = [summarize([score]) for score in scores]
+    streamed = [r.streamed_j_and_f for r in rows if r.streamed_j_and_f is not None]
+    return replace(
+        summarize(scores, 'mean of clips'),
+        j=float(np.mean([r.j for r in rows])),
+        f=float(np.mean([r.f for r in rows])),
+        j_and_f=float(np.mean([r.j_and_f for r in rows])),
+        streamed_j_and_f=float(np.mean(streamed)) if streamed else None,
+    )
+
+
+def mean_rows(scores: Sequence[ClipScore]) -> list[Row]:
+    """Return both means of several clips: over all objects, and over the clips."""
+    return [summarize(scores, 'mean of objects'), mean_of_clips(scores)]
+
+
+def group_scores(scores: Sequence[ClipScore]) -> dict[tuple[str, str], list[ClipScore]]:
+    """Return the scores of each (tracker, prompt)."""
+    groups: dict[tuple[str, str], list[ClipScore]] = {}
+    for score in scores:
+        groups.setdefault((score.tracker, score.prompt), []).append(score)
+    return groups
+
+
+def format_table(scores: Sequence[ClipScore]) -> str:
+    """Return a table of all clips, each tracker and kind of prompt ending with its means."""
+    lines = [
+        f'{"tracker":16} {"prompt":7} {"clip":16} {"objects":>7} {"J":>6} {"F":>6} {"J&F":>6} '
+        f'{"sJ&F":>6} {"dropped":>7} {"switches":>8} {"reacquired":>14} {"refused":>7} '
+        f'{"ms/frame":>8}'
+    ]
+    for group in group_scores(scores).values():
+        rows = [summarize([score]) for score in group] + mean_rows(group)
+        lines += [*map(_format_row, rows), '']
+    return '\n'.join(lines)
+
+
+def _format_row(row: Row) -> str:
+    streamed = '-' if row.streamed_j_and_f is None else f'{row.streamed_j_and_f:.3f}'
+    dropped = '-' if row.dropped is None else row.dropped
+    return (
+        f'{row.tracker:16} {row.prompt:7} {row.clip:16} {row.objects:7} {row.j:6.3f} {row.f:6.3f} '
+        f'{row.j_and_f:6.3f} {streamed:>6} {dropped:>7} {row.id_switches:8} '
+        f'{_reacquired(row):>14} {row.refused:7} {row.ms_per_frame:8.1f}'
+    )
+
+
+def _reacquired(row: Row) -> str:
+    """Return how many of the returns were found, and how soon: '2/3 0.21 s'."""
+    if not row.returns:
+        return '-'
+    seconds = '' if row.reacquire_s is None else f' {row.reacquire_s:.2f} s'
+    return f'{row.reacquired}/{row.returns}{seconds}'
+
+
+def scores_to_json(scores: Sequence[ClipScore]) -> dict:
+    """Return rows of clips and means, and the values of every object and frame, for JSON."""
+    return {
+        'clips': [asdict(summarize([score])) for score in scores],
+        'means': [asdict(r) for group in group_scores(scores).values() for r in mean_rows(group)],
+        'objects': _objects(scores),
+        'streamed_objects': _objects([score.streamed for score in scores if score.streamed]),
+    }
+
+
+def _objects(scores: Sequence[ClipScore]) -> list[dict]:
+    return [
+        {'tracker': score.tracker, 'clip': score.clip, 'prompt': score.prompt, **asdict(o)}
+        for score in scores
+        for o in score.objects
+    ]
+
+
+def _means(scores: Sequence[ClipScore]) -> tuple[float, float]:
+    """Return J and F, means over frames, then over all objects."""
+    objects = [o for score in scores for o in score.objects]
+    j, f = (np.mean([np.mean(o.j) for o in objects]), np.mean([np.mean(o.f) for o in objects]))
+    return float(j), float(f)

@@ -1,0 +1,128 @@
+"""What is evaluated: the interface of a tracker, the session behind it, and the truth itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tam_ros.engine.base import Engine
+from tam_ros.evaluation.clips import Masks, TruthClip
+from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.prompts import Prompt, PromptError
+from tam_ros.tracker.memory import MemoryPolicy
+from tam_ros.tracker.session import Session
+
+MAX_OBJECTS = 32
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What a tracker says of one object in one frame.
+
+    predicted_iou: in [0, 1]. presence_logit: above 0 the tracker takes the object to be there.
+    """
+
+    predicted_iou: float
+    presence_logit: float
+
+
+class Tracker:
+    """Every frame is a `step`; objects that appear in it are prompted then.
+
+    prompt_kinds: those that it understands.
+    """
+
+    name: str
+    prompt_kinds: ClassVar[tuple[PromptKind, ...]] = PROMPT_KINDS
+
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
+        """Find all objects in the next frame, (H, W, 3) uint8."""
+        raise NotImplementedError
+
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
+        """Start or correct objects, by id, on the frame of the last step; return those refused."""
+        raise NotImplementedError
+
+    def masks(self) -> Masks:
+        """Return the masks of all started objects in the frame of the last step."""
+        raise NotImplementedError
+
+    def confidences(self) -> dict[int, Confidence]:
+        """Return how sure the last step was of each object; empty if the tracker cannot tell."""
+        return {}
+
+
+class OverheardEngine:
+    """An engine that keeps its last answer: sessions do not tell the presence logit."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self.decoded = None
+
+    def __getattr__(self, name: str):
+        return getattr(self._engine, name)
+
+    def decode_mask(self, *arguments):
+        self.decoded = self._engine.decode_mask(*arguments)
+        return self.decoded
+
+
+class SessionTracker(Tracker):
+    """The public session: all objects in one session, none sharing pixels."""
+
+    def __init__(self, engine: Engine, policy: MemoryPolicy | None = None, name: str = ''):
+        self.name = name or engine.spec.model
+        self._engine = OverheardEngine(engine)
+        self._session = Session(self._engine, max_objects=MAX_OBJECTS, policy=policy)
+        self._session_ids: dict[int, int] = {}  # by the truth's
+        self._confidences: dict[int, Confidence] = {}
+
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
+        result = self._session.step(image_rgb, stamp_ns)
+        if result.objects:  # in the order of the decoded batch
+            decoded = self._engine.decoded
+            truth_ids = {value: key for key, value in self._session_ids.items()}
+            self._confidences = {
+                truth_ids[o.object_id]: Confidence(float(iou), float(logit))
+                for o, iou, logit in zip(result.objects, decoded.iou, decoded.score)
+            }
+
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
+        return {key for key, prompt in prompts.items() if not self._takes(key, prompt)}
+
+    def _takes(self, key: int, prompt: Prompt) -> bool:
+        try:
+            answer = self._session.add_prompt(prompt, object_id=self._session_ids.get(key, 0))
+        except PromptError:
+            return False
+        self._session_ids[key] = answer.object_id
+        return True
+
+    def masks(self) -> Masks:
+        labels = self._session.latest().label_image()
+        return {key: labels == value for key, value in self._session_ids.items()}
+
+    def confidences(self) -> dict[int, Confidence]:
+        return self._confidences
+
+
+class TruthTracker(Tracker):
+    """Knows the truth of each frame: what a stream shows of it is the cost of delay alone."""
+
+    name = 'truth'
+
+    def __init__(self, clip: TruthClip):
+        self._clip = clip
+        self._t = 0
+        self._started: set[int] = set()
+
+    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
+        self._t = round(stamp_ns * 1e-9 * self._clip.rate_hz)
+
+    def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
+        self._started |= prompts.keys()
+        return set()
+
+    def masks(self) -> Masks:
+        return {n: m for n, m in self._clip.masks(self._t).items() if n in self._started}
