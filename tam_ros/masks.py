@@ -24,6 +24,14 @@ class MaskCrop:
     box_xyxy: tuple[int, int, int, int]
     mask: np.ndarray
 
+    @property
+    def centroid_xy(self) -> tuple[float, float]:
+        """The mean of the pixels' centres, in image pixels."""
+        columns, rows = self.mask.sum(0), self.mask.sum(1)
+        x = columns @ np.arange(len(columns)) / columns.sum()
+        y = rows @ np.arange(len(rows)) / rows.sum()
+        return float(self.box_xyxy[0] + x + 0.5), float(self.box_xyxy[1] + y + 0.5)
+
     def contains(self, x: float, y: float) -> bool:
         """Return whether the pixel at x, y belongs to the object."""
         x0, y0, x1, y1 = self.box_xyxy
@@ -47,12 +55,17 @@ class LogitCrop:
     def tight(self, keep: np.ndarray | None = None) -> MaskCrop | None:
         """Return the positive pixels (of those to keep) in their tight box, None without any."""
         mask = self.logits > 0 if keep is None else (self.logits > 0) & keep
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if not len(rows):
-            return None
-        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        box = (self.x0 + left, self.y0 + top, self.x0 + right, self.y0 + bottom)
-        return MaskCrop(tuple(int(v) for v in box), mask[top:bottom, left:right].copy())
+        return tight_crop(self.x0, self.y0, mask)
+
+
+def tight_crop(x0: int, y0: int, mask: np.ndarray) -> MaskCrop | None:
+    """Cut a (h, w) bool mask, whose top-left pixel is x0, y0, to its tight box; None if empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
+    return MaskCrop(tuple(int(v) for v in box), mask[top:bottom, left:right].copy())
 
 
 def upsample_around_mask(logits: np.ndarray, size_wh: tuple[int, int]) -> LogitCrop | None:

@@ -19,6 +19,8 @@ from tam_ros.evaluation.scores import ClipScore, score_clip
 from tam_ros.evaluation.tables import format_table, scores_to_json
 from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.tracker.forecast import FORECAST_TIMES
+from tam_ros.tracker.session import SessionOptions
 from tam_ros.weights import DownloadError
 
 
@@ -68,6 +70,12 @@ def make_parser() -> argparse.ArgumentParser:
     live.add_argument(
         '--keep-newest', action='store_true', help='while busy, let the newest frame wait'
     )
+    live.add_argument(
+        '--forecast', default='none', choices=FORECAST_TIMES, help='show where objects will be'
+    )
+    live.add_argument(
+        '--forecast-ms', type=float, default=100.0, help='after the frame (fixed_ms)'
+    )
     return parser
 
 
@@ -79,15 +87,16 @@ def list_contenders(args) -> list[Contender]:
     """Return the trackers that the command line asks for; raises ValueError or DownloadError."""
     _check_names('prompts', args.prompts, PROMPT_KINDS)
     _check_names('policy', args.policy, POLICIES)
+    options = SessionOptions(forecast=args.forecast, forecast_ms=args.forecast_ms)
     if args.truth:
-        return [Contender(TruthTracker, args.prompts)]
+        return [Contender(lambda clip: TruthTracker(clip, options), args.prompts)]
     engine = ENGINES[args.engine](
         args.model, args.weights, image_size=args.image_size, device=args.device
     )
 
     def make(policy: str) -> Callable[[TruthClip], Tracker]:
         name = f'{engine.spec.model}/{policy}'
-        return lambda clip: SessionTracker(engine, POLICIES[policy](), name)
+        return lambda clip: SessionTracker(engine, POLICIES[policy](), options, name)
 
     return [Contender(make(policy), args.prompts) for policy in args.policy]
 

@@ -94,7 +94,7 @@ def stream_clip(tracker: Tracker, clip: TruthClip, kind: PromptKind, clock: Cloc
             busy_ns = round(clock.latency_ms * 1e6)
         free_ns = start_ns + busy_ns
         ready_ns = free_ns + round(clock.delay_ms * 1e6)
-        outputs.append(Output(ready_ns, tracker.masks()))
+        outputs.append(Output(ready_ns, tracker.shown(ready_ns)))
         tracked.step_ms.append(busy_ns * 1e-6)
         following = next_frame(clip, t, free_ns, keep_newest=clock.keep_newest)
         tracked.dropped += following - t - 1

@@ -9,9 +9,11 @@ import numpy as np
 from tam_ros.engine.base import Engine
 from tam_ros.evaluation.clips import Masks, TruthClip
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.masks import label_image, tight_crop
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import MemoryPolicy
-from tam_ros.tracker.session import Session
+from tam_ros.tracker.session import Session, SessionOptions
 
 MAX_OBJECTS = 32
 
@@ -48,6 +50,10 @@ class Tracker:
         """Return the masks of all started objects in the frame of the last step."""
         raise NotImplementedError
 
+    def shown(self, ready_ns: int) -> Masks:
+        """Return the masks that a user has from ready_ns on; forecast, if the tracker does so."""
+        return self.masks()
+
     def confidences(self) -> dict[int, Confidence]:
         """Return how sure the last step was of each object; empty if the tracker cannot tell."""
         return {}
@@ -71,10 +77,16 @@ class OverheardEngine:
 class SessionTracker(Tracker):
     """The public session: all objects in one session, none sharing pixels."""
 
-    def __init__(self, engine: Engine, policy: MemoryPolicy | None = None, name: str = ''):
+    def __init__(
+        self,
+        engine: Engine,
+        policy: MemoryPolicy | None = None,
+        options: SessionOptions | None = None,
+        name: str = '',
+    ):
         self.name = name or engine.spec.model
         self._engine = OverheardEngine(engine)
-        self._session = Session(self._engine, max_objects=MAX_OBJECTS, policy=policy)
+        self._session = Session(self._engine, options, max_objects=MAX_OBJECTS, policy=policy)
         self._session_ids: dict[int, int] = {}  # by the truth's
         self._confidences: dict[int, Confidence] = {}
 
@@ -103,6 +115,14 @@ class SessionTracker(Tracker):
         labels = self._session.latest().label_image()
         return {key: labels == value for key, value in self._session_ids.items()}
 
+    def shown(self, ready_ns: int) -> Masks:
+        masks, frame = self.masks(), self._session.latest()
+        time_ns = self._session.options.forecast_ns(frame.stamp_ns, ready_ns)
+        if time_ns is not None:
+            motions = {key: frame.find(value).motion for key, value in self._session_ids.items()}
+            masks |= forecast_masks(motions, time_ns, frame.size_wh)
+        return masks
+
     def confidences(self) -> dict[int, Confidence]:
         return self._confidences
 
@@ -112,17 +132,41 @@ class TruthTracker(Tracker):
 
     name = 'truth'
 
-    def __init__(self, clip: TruthClip):
+    def __init__(self, clip: TruthClip, options: SessionOptions | None = None):
         self._clip = clip
-        self._t = 0
-        self._started: set[int] = set()
+        self._options = options or SessionOptions()
+        self._stamp_ns = 0
+        self._motions: dict[int, Motion] = {}  # of all started objects
 
     def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
-        self._t = round(stamp_ns * 1e-9 * self._clip.rate_hz)
+        self._stamp_ns = stamp_ns
+        for key, mask in self.masks().items():
+            self._motions[key] = self._motions[key].follow(tight_crop(0, 0, mask), stamp_ns)
 
     def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
-        self._started |= prompts.keys()
+        for key in prompts.keys() - self._motions.keys():
+            crop = tight_crop(0, 0, self._truth()[key])
+            self._motions[key] = Motion.start(crop, self._stamp_ns)
         return set()
 
     def masks(self) -> Masks:
-        return {n: m for n, m in self._clip.masks(self._t).items() if n in self._started}
+        return {key: mask for key, mask in self._truth().items() if key in self._motions}
+
+    def _truth(self) -> Masks:
+        return self._clip.masks(round(self._stamp_ns * 1e-9 * self._clip.rate_hz))
+
+    def shown(self, ready_ns: int) -> Masks:
+        masks, size_wh = self.masks(), self._clip.truth.shape[:0:-1]
+        time_ns = self._options.forecast_ns(self._stamp_ns, ready_ns)
+        if time_ns is not None:
+            masks |= forecast_masks({n: self._motions[n] for n in masks}, time_ns, size_wh)
+        return masks
+
+
+def forecast_masks(
+    motions: Mapping[int, Motion | None], time_ns: int, size_wh: tuple[int, int]
+) -> Masks:
+    """Return (H, W) masks of where objects will be, without those that have no forecast."""
+    forecasts = {key: m and m.forecast(time_ns, size_wh) for key, m in motions.items()}
+    crops = {key: forecast.mask for key, forecast in forecasts.items() if forecast}
+    return {key: label_image({1: crop}, size_wh) == 1 for key, crop in crops.items()}

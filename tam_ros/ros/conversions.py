@@ -16,6 +16,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.tracker.forecast import Forecast
 from tam_ros.tracker.results import FrameResult, ObjectResult
 
 # encoding: (channels, OpenCV conversion to RGB; None for what is RGB already)
@@ -47,6 +48,12 @@ class ImageError(ValueError):
 def stamp_to_ns(stamp: Time) -> int:
     """Return a stamp in nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def ns_to_stamp(ns: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    sec, nanosec = divmod(ns, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def image_to_rgb(msg: Image) -> np.ndarray:
@@ -187,14 +194,39 @@ def result_to_object(result: ObjectResult, header: Header) -> TrackedObject:
     return msg
 
 
-def frame_to_objects(frame: FrameResult, header: Header) -> TrackedObjectArray:
-    """Return all objects of a frame as a message."""
-    return TrackedObjectArray(
+def frame_to_objects(
+    frame: FrameResult,
+    header: Header,
+    *,
+    forecast_ns: int | None = None,
+    forecast_masks: bool = False,
+) -> TrackedObjectArray:
+    """Return all objects of a frame as a message.
+
+    forecast_ns: the time to forecast them for, if any. forecast_masks: whether with their masks.
+    """
+    msg = TrackedObjectArray(
         header=header,
         image_width=frame.size_wh[0],
         image_height=frame.size_wh[1],
         objects=[result_to_object(result, header) for result in frame.objects],
     )
+    for result, tracked in zip(frame.objects, msg.objects):
+        forecast = None if forecast_ns is None else result.forecast(forecast_ns)
+        if forecast is not None and forecast.view_xyxy is not None:
+            _write_forecast(tracked, forecast, header.frame_id, with_mask=forecast_masks)
+    return msg
+
+
+def _write_forecast(
+    msg: TrackedObject, forecast: Forecast, frame_id: str, *, with_mask: bool
+) -> None:
+    msg.forecast_stamp = ns_to_stamp(forecast.time_ns)
+    msg.forecast_box = box_to_roi(forecast.view_xyxy)
+    if with_mask:
+        header = Header(frame_id=frame_id, stamp=msg.forecast_stamp)
+        pixels = forecast.view_mask * np.uint8(255)
+        msg.forecast_mask = array_to_image(pixels, 'mono8', header)
 
 
 def frame_to_detections(frame: FrameResult, header: Header) -> Detection2DArray:

@@ -35,6 +35,7 @@ from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
+from tam_ros.tracker.forecast import MAX_HORIZON_S, reaches
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE, DownloadError
@@ -164,7 +165,7 @@ class TrackerNode(Node):
         return conversions.image_to_rgb(msg)
 
     def _publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
-        self._objects.publish(conversions.frame_to_objects(frame, header))
+        self._objects.publish(self._objects_message(frame, header))
         self._detections.publish(conversions.frame_to_detections(frame, header))
         if self._label_image.get_subscription_count():
             labels = frame.label_image()
@@ -172,6 +173,18 @@ class TrackerNode(Node):
         if self._overlay.get_subscription_count():
             drawn = draw_overlay(image_rgb, frame, self._value('overlay_opacity'))
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
+
+    def _objects_message(self, frame: FrameResult, header: Header) -> TrackedObjectArray:
+        now_ns = self.get_clock().now().nanoseconds
+        forecast_ns = self._session.options.forecast_ns(frame.stamp_ns, now_ns)
+        if forecast_ns is not None and not reaches(frame.stamp_ns, forecast_ns):
+            self._warn_once(
+                f'no forecast for the time of publishing: it must be 0 to {MAX_HORIZON_S:g} s '
+                "after the image's stamp; is the camera's clock that of this node?"
+            )
+        return conversions.frame_to_objects(
+            frame, header, forecast_ns=forecast_ns, forecast_masks=self._value('forecast_masks')
+        )
 
     def _warn_once(self, warning: str) -> None:
         if warning not in self._warned and len(self._warned) < WARNINGS_KEPT:

@@ -1,13 +1,21 @@
 """The node's parameters: description, default and range of each, in one place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
+from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
 from tam_ros.tracker.session import SessionOptions
 
 
@@ -67,6 +75,23 @@ SETTINGS = {
     'exclusive_masks': Setting(
         True, 'Give each pixel to one object only, that with the best logit.', live=True
     ),
+    'forecast': Setting(
+        'none',
+        'What time objects are forecast for: none, publish_time (when the result goes out), or '
+        'fixed_ms (forecast_ms after the image).',
+        live=True,
+        choices=FORECAST_TIMES,
+    ),
+    'forecast_ms': Setting(
+        100.0,
+        'Milliseconds from the image to the forecast, with fixed_ms.',
+        live=True,
+        low=0.0,
+        high=MAX_HORIZON_S * 1e3,
+    ),
+    'forecast_masks': Setting(
+        False, 'Publish forecast masks beside the forecast boxes.', live=True
+    ),
     'overlay_opacity': Setting(
         0.45, 'Opacity of the masks in the overlay.', live=True, low=0.0, high=1.0
     ),
@@ -77,10 +102,23 @@ def declare_parameters(node: Node) -> None:
     """Declare all parameters on a node; raises ValueError for a value that is no choice."""
     for name, setting in SETTINGS.items():
         node.declare_parameter(name, setting.default, _descriptor(setting))
-        value = node.get_parameter(name).value
-        if setting.choices and value not in setting.choices:
-            choices = ', '.join(setting.choices)
-            raise ValueError(f'parameter {name} is {value!r}: choose from {choices}')
+        wrong = _wrong_choice(node.get_parameter(name))
+        if wrong:
+            raise ValueError(wrong)
+    node.add_on_set_parameters_callback(_refuse_wrong_choices)
+
+
+def _refuse_wrong_choices(parameters: Sequence[Parameter]) -> SetParametersResult:
+    wrong = '; '.join(filter(None, map(_wrong_choice, parameters)))
+    return SetParametersResult(successful=not wrong, reason=wrong)
+
+
+def _wrong_choice(parameter: Parameter) -> str:
+    """Return why a value is none of its parameter's choices, '' where it is one."""
+    choices = SETTINGS[parameter.name].choices if parameter.name in SETTINGS else ()
+    if not choices or parameter.value in choices:
+        return ''
+    return f'parameter {parameter.name} is {parameter.value!r}: choose from {", ".join(choices)}'
 
 
 def session_options(node: Node) -> SessionOptions:
@@ -88,6 +126,8 @@ def session_options(node: Node) -> SessionOptions:
     return SessionOptions(
         lost_after_s=node.get_parameter('lost_after_s').value,
         exclusive_masks=node.get_parameter('exclusive_masks').value,
+        forecast=node.get_parameter('forecast').value,
+        forecast_ms=node.get_parameter('forecast_ms').value,
     )
 
 

@@ -14,6 +14,7 @@ from tam_ros.masks import (
     resolve_overlaps,
     upsample_around_mask,
 )
+from tam_ros.tracker.forecast import Forecast, Motion
 
 
 class ObjectState(enum.IntEnum):
@@ -36,15 +37,14 @@ class FrameMasks:
         self, logits: Mapping[int, np.ndarray], size_wh: tuple[int, int], *, exclusive: bool
     ):
         self._logits = logits
-        self._size_wh = size_wh
+        self.size_wh = size_wh
         self._exclusive = exclusive
 
     @cached_property
     def crops(self) -> dict[int, MaskCrop | None]:
         """Masks cropped to their boxes, by object id; None where no pixel is left."""
         upsampled = {
-            key: upsample_around_mask(logits, self._size_wh)
-            for key, logits in self._logits.items()
+            key: upsample_around_mask(logits, self.size_wh) for key, logits in self._logits.items()
         }
         present: dict[int, LogitCrop] = {k: c for k, c in upsampled.items() if c is not None}
         if self._exclusive:
@@ -60,6 +60,7 @@ class ObjectResult:
 
     score: predicted IoU of the mask in [0, 1], 0 where the object is not visible.
     logits: (m, m) float32 low-resolution mask logits over the whole image.
+    motion: how the object moves; None where it is not visible or the session does not forecast.
     """
 
     object_id: int
@@ -68,6 +69,11 @@ class ObjectResult:
     score: float
     logits: np.ndarray
     _masks: FrameMasks = field(repr=False)
+    motion: Motion | None = field(default=None, repr=False)
+
+    def forecast(self, time_ns: int) -> Forecast | None:
+        """Return where the object will be; None without a motion, or for a time out of reach."""
+        return self.motion and self.motion.forecast(time_ns, self._masks.size_wh)
 
     @property
     def mask(self) -> MaskCrop | None:

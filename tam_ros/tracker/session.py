@@ -13,6 +13,7 @@ from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
 from tam_ros.masks import fill_small_holes
 from tam_ros.preprocess import check_image, logits_of_mask, network_mask, resize_video_frame
 from tam_ros.prompts import Prompt, PromptError, check_prompt, merge_prompts, network_points
+from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S, ForecastTime, Motion
 from tam_ros.tracker.memory import (
     FifoPolicy,
     MemoryLimits,
@@ -34,10 +35,25 @@ class SessionOptions:
 
     lost_after_s: seconds without being visible after which an object counts as LOST.
     exclusive_masks: whether each pixel goes to the one object with the best logit there.
+    forecast: what time objects are forecast for: that of publishing, or forecast_ms after the
+    frame's; with 'none' their motion is not followed.
     """
 
     lost_after_s: float = 2.0
     exclusive_masks: bool = True
+    forecast: ForecastTime = 'none'
+    forecast_ms: float = 100.0
+
+    def __post_init__(self):
+        if self.forecast not in FORECAST_TIMES:
+            raise ValueError(f'forecast {self.forecast!r}: use {", ".join(FORECAST_TIMES)}')
+        if not 0 <= self.forecast_ms <= MAX_HORIZON_S * 1e3:
+            raise ValueError(f'forecast_ms {self.forecast_ms:g}: use 0 to {MAX_HORIZON_S * 1e3:g}')
+
+    def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
+        """Return the time to forecast a frame for that is published at publish_ns, if any."""
+        fixed_ns = stamp_ns + round(self.forecast_ms * 1e6)
+        return {'none': None, 'publish_time': publish_ns, 'fixed_ms': fixed_ns}[self.forecast]
 
 
 class Session:
@@ -94,7 +110,7 @@ class Session:
         self._frame = Frame(index, stamp_ns, size_wh, self._engine.encode_image(image))
         if self._tracks:
             self._track()
-        return replace(self.latest(), reset_reason=reset_reason)
+        return replace(self._follow_motion(self.latest()), reset_reason=reset_reason)
 
     def add_prompt(self, prompt: Prompt, *, object_id: int = 0, label: str = '') -> ObjectResult:
         """Start an object, or refine the one with object_id, on the newest frame.
@@ -119,7 +135,8 @@ class Session:
         track = track or self._new_track(label)
         self._answer(track, prompt, logits, decoded)
         track.label = label or track.label
-        return self.latest().find(track.object_id)
+        track.motion = None  # what a prompt changes is no motion
+        return self._follow_motion(self.latest()).find(track.object_id)
 
     def remove(self, object_id: int) -> None:
         """Forget an object; raises PromptError for an unknown id."""
@@ -159,6 +176,7 @@ class Session:
                 track.iou if track.visible else 0.0,
                 track.logits,
                 masks,
+                track.motion_at(frame.stamp_ns),
             )
             for track in self._tracks.values()
         )
@@ -202,6 +220,24 @@ class Session:
             track.visible_ns = self._frame.stamp_ns
             if self._engine.spec.mode == 'interactive':
                 track.logits = fill_small_holes(track.logits)
+
+    def _follow_motion(self, result: FrameResult) -> FrameResult:
+        """Let motions follow the newest frame's visible masks; return its result with them."""
+        if self.options.forecast == 'none':
+            return result
+        for found in result.objects:
+            track = self._tracks[found.object_id]
+            if found.mask is None or track.motion_at(result.stamp_ns):
+                continue
+            if track.motion is None:
+                track.motion = Motion.start(found.mask, result.stamp_ns)
+            else:
+                track.motion = track.motion.follow(found.mask, result.stamp_ns)
+        return replace(result, objects=tuple(self._with_motion(o) for o in result.objects))
+
+    def _with_motion(self, found: ObjectResult) -> ObjectResult:
+        motion = self._tracks[found.object_id].motion_at(self._frame.stamp_ns)
+        return replace(found, motion=motion)
 
     def _state(self, track: Track) -> ObjectState:
         if track.visible:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tam_ros.engine.base import Array
 from tam_ros.prompts import Prompt
+from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
 
 
@@ -24,10 +25,15 @@ class Track:
     attended: int | None = None  # its row in this frame's conditioned features
     prompt: Prompt | None = None  # given on this frame
     pointer: Array | None = None  # of that prompt; its memory is yet to be encoded
+    motion: Motion | None = None  # as of the last frame that it was visible in
 
     @property
     def visible(self) -> bool:
         return self.score > 0
+
+    def motion_at(self, stamp_ns: int) -> Motion | None:
+        """Return the motion if the object was seen at that time."""
+        return self.motion if self.motion and self.motion.stamp_ns == stamp_ns else None
 
 
 @dataclass

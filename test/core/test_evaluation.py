@@ -23,6 +23,7 @@ from tam_ros.evaluation.scores import ClipScore, ObjectScore
 from tam_ros.evaluation.tables import format_table, mean_of_clips, summarize
 from tam_ros.evaluation.trackers import Confidence, SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import draw_correction, draw_prompt
+from tam_ros.tracker.session import SessionOptions
 
 FRAME_MS = 1000 / 24
 
@@ -285,6 +286,25 @@ def test_truth_shown_in_time_scores_one_and_shown_late_loses_the_motion(moving):
     )
     assert summarize([in_time]).j_and_f == 1
     assert late.objects[0].j == pytest.approx([30 * 27 / (30 * 33)] * 6)
+
+
+def test_truth_shown_late_loses_less_where_its_motion_is_forecast(moving):
+    clock = Clock(latency_ms=0, delay_ms=FRAME_MS - 0.1)
+    held, forecast = (
+        evaluate_clip(lambda clip, o=o: TruthTracker(clip, o), moving, 'mask', clock=clock)
+        for o in (SessionOptions(), SessionOptions(forecast='publish_time'))
+    )
+    held, forecast = held.streamed.objects[0], forecast.streamed.objects[0]
+    assert forecast.j[0] == held.j[0]  # one frame tells no velocity
+    assert min(forecast.j[2:]) > max(held.j) + 0.05
+
+
+def test_forecast_of_what_stands_still_is_what_was_measured(moving):
+    tracker = SessionTracker(FakeEngine(), options=SessionOptions(forecast='fixed_ms'))
+    tracked = track_clip(tracker, moving, 'box')
+    shown = tracker.shown(moving.stamp_ns(7))  # discs do not move
+    for key, mask in tracked.masks[7].items():
+        np.testing.assert_array_equal(shown[key], mask)
 
 
 # -- sessions -------------------------------------------------------------------------------

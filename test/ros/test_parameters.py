@@ -5,11 +5,20 @@ import safetensors.torch
 import torch
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 
-LIVE = {'lost_after_s': 5.0, 'exclusive_masks': False, 'overlay_opacity': 0.8}
+LIVE = {
+    'lost_after_s': 5.0,
+    'exclusive_masks': False,
+    'overlay_opacity': 0.8,
+    'forecast': 'publish_time',
+    'forecast_ms': 50.0,
+    'forecast_masks': True,
+}
 REFUSED = {
     'overlay_opacity': 1.5,
     'lost_after_s': -1.0,
     'exclusive_masks': 'maybe',
+    'forecast': 'soon',
+    'forecast_ms': 2001.0,
     'model': 'edgetam',
     'weights': 'other.pt',
     'image_size': 512,
@@ -78,6 +87,7 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
     [
         ('model:=sam9', "model 'sam9' is unknown: choose from edgetam, tam_nano"),
         ('image_transport:=theora', "image_transport is 'theora': choose from raw, compressed"),
+        ('forecast:=soon', "forecast is 'soon': choose from none, publish_time, fixed_ms"),
         ('mode:=fast', "mode is 'fast': choose from interactive, benchmark"),
         ('device:=cuda:9', "device 'cuda:9' is not available here: choose from ['cpu'"),
         ('image_size:=100', '100'),
