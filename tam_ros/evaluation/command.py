@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tam_ros.evaluation.choices import ENGINES, POLICIES
+from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES, EngineChoice, load_engine
 from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, read_clip
 from tam_ros.evaluation.pictures import save_sheet
 from tam_ros.evaluation.runs import Clock, stream_clip, track_clip
@@ -20,8 +20,11 @@ from tam_ros.evaluation.tables import format_table, scores_to_json
 from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
 from tam_ros.tracker.forecast import FORECAST_TIMES
+from tam_ros.tracker.memory import FifoPolicy
 from tam_ros.tracker.session import SessionOptions
 from tam_ros.weights import DownloadError
+
+POLICIES = {'fifo': FifoPolicy}
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--clips', type=_words, default=[], help='names, with commas (default: all)')
     add('--model', default='tam_nano', help='name of the network')
     add('--weights', default='', help="checkpoint (default: the model's own)")
-    add('--engine', default='torch', choices=sorted(ENGINES), help='what runs the network')
+    add('--engine', default='torch', choices=ENGINES, help='what runs the network')
     add('--policy', type=_words, default=['fifo'], help=f'of memory: {", ".join(POLICIES)}')
     add('--image-size', type=int, default=0, help="network input (default: the model's)")
     add('--device', default='cpu')
+    add('--precision', default='', choices=ENGINE_PRECISIONS)
+    add('--threads', type=int, default=0, help='CPU threads of the network (default: all cores)')
     add('--truth', action='store_true', help='evaluate the truth itself, for what delay costs')
     add('--prompts', type=_words, default=['mask'], help=f'of: {", ".join(PROMPT_KINDS)}')
     add('--max-frames', type=int, help='frames of each clip, at most')
@@ -90,8 +95,16 @@ def list_contenders(args) -> list[Contender]:
     options = SessionOptions(forecast=args.forecast, forecast_ms=args.forecast_ms)
     if args.truth:
         return [Contender(lambda clip: TruthTracker(clip, options), args.prompts)]
-    engine = ENGINES[args.engine](
-        args.model, args.weights, image_size=args.image_size, device=args.device
+    engine = load_engine(
+        EngineChoice(
+            args.model,
+            args.weights,
+            name=args.engine,
+            image_size=args.image_size,
+            device=args.device,
+            precision=args.precision,
+            threads=args.threads,
+        )
     )
 
     def make(policy: str) -> Callable[[TruthClip], Tracker]:
