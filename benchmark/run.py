@@ -9,7 +9,7 @@ import parity
 import stages
 import torch
 
-ALL = ('stages', 'parity', 'ros', 'memory')
+ALL = ('stages', 'parity', 'ros', 'latency', 'memory')
 
 
 def machine_line(threads: int) -> str:
@@ -34,6 +34,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     parser.add_argument('--objects', type=int, nargs='+', default=[1, 3, 8])
     parser.add_argument('--frames', type=int, default=17, help='per case; memory is full at 7')
+    parser.add_argument('--engine', default='torch', help='of latency: torch or onnx')
+    parser.add_argument('--weights', default='', help="of latency: default the model's own")
+    parser.add_argument('--seconds', type=float, default=30.0, help='of latency, per row')
     parser.add_argument('--memory-frames', type=int, default=10_000)
     return parser.parse_args()
 
@@ -61,6 +64,22 @@ def main() -> None:
 
         print('\n## Milliseconds of ROS per 1280x720 frame, beside the tracker\n', flush=True)
         ros_cost.measure()
+    if 'latency' in options.what:
+        import latency
+
+        print(f'\n## Age of masks, {options.model}, 640x480 at 30 Hz\n', flush=True)
+        print('| objects | p50 ms | p95 ms | p99 ms | results/s | dropped |')
+        print('|---|---|---|---|---|---|', flush=True)
+        for objects in options.objects:
+            latency.measure(
+                objects,
+                options.seconds,
+                model=options.model,
+                engine=options.engine,
+                device=options.device,
+                threads=options.threads,
+                **({'weights': options.weights} if options.weights else {}),
+            )
     if 'memory' in options.what:
         import resident_memory
 

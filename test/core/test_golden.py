@@ -90,8 +90,7 @@ CASES = {  # (model, image size, prompt) of each file
 }
 
 
-ONNX_CASES = [name for name in CASES if name.startswith('edgetam_512')]
-ONNX_CASES += ['efficienttam_ti_1_512_point']
+ONNX_CASES = [name for name in CASES if name.startswith('edgetam_512')]  # one export
 
 
 def make_engine(runtime: str, model: str, size: int, exported):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -10,18 +11,47 @@ from calm import calm_network
 
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.export import export, main
-from tam_ros.engine.graphs import MANIFEST, read_manifest
+from tam_ros.engine.graphs import (
+    MANIFEST,
+    graph_path,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.engine.onnx_engine import PROVIDERS, OnnxEngine
-from tam_ros.engine.torch_engine import TorchEngine
+from tam_ros.engine.torch_engine import TorchEngine, load_torch_engine
+from tam_ros.engine.tracing import halve_graph
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
+from tam_ros.weights import EMBEDDED, find_weights
 
 TOLERANCE = 1e-3
-MODELS = ['edgetam', 'tam_nano', 'efficienttam_ti_1']
+MODELS = ['tam_nano', 'efficienttam_ti_1']  # EdgeTAM's is in test_golden
 
 
-def track(engine, frames, *, until=None) -> list[dict[int, np.ndarray]]:
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """The network that comes with the package, exported as a user would."""
+    folder = tmp_path_factory.mktemp('trained')
+    export('tam_nano', '', folder, image_size=256)
+    return folder
+
+
+def onnx_folder(request, model: str):
+    """Return where a model lies exported; an export takes a minute, so there are few."""
+    if model == 'tam_nano':
+        return request.getfixturevalue('trained')
+    return request.getfixturevalue('exported')(model, 256)
+
+
+def torch_engine(model: str, mode: str) -> TorchEngine:
+    if model == 'tam_nano':
+        return load_torch_engine(model, find_weights(model, ''), image_size=256, mode=mode)
+    return TorchEngine(calm_network(model=model), model=model, mode=mode)
+
+
+def track(engine, frames) -> list[dict[int, np.ndarray]]:
     """Prompt as users do, some of it late; return the logits of every object, frame by frame."""
     mask = np.zeros((240, 320), bool)
     mask[80:140, 60:120] = True
@@ -32,7 +62,7 @@ def track(engine, frames, *, until=None) -> list[dict[int, np.ndarray]]:
         4: [({'prompt': Prompt(box_xyxy=(60, 80, 150, 150)), 'object_id': 2})],
     }
     session, logits = Session(engine), []
-    for t, image in enumerate(frames[:until]):
+    for t, image in enumerate(frames):
         session.step(image, t)
         for arguments in prompts.get(t, []):
             session.add_prompt(**arguments)
@@ -50,23 +80,21 @@ def assert_same_logits(actual, expected) -> None:
 
 @pytest.mark.parametrize('mode', ['interactive', 'benchmark'])
 @pytest.mark.parametrize('model', MODELS)
-def test_both_engines_track_alike(exported, frames, model, mode):
-    onnx = OnnxEngine(exported(model, 256), mode=mode)
-    torch = TorchEngine(calm_network(model=model), model=model, mode=mode)
-    assert_same_logits(track(onnx, frames), track(torch, frames))
+def test_both_engines_track_alike(request, frames, model, mode):
+    onnx = OnnxEngine(onnx_folder(request, model), mode=mode)
+    assert_same_logits(track(onnx, frames), track(torch_engine(model, mode), frames))
 
 
 @pytest.mark.parametrize('model', MODELS)
-def test_static_shapes_change_nothing(exported, frames, model):
+def test_static_shapes_change_nothing(request, frames, model):
     """Batches that are filled up and memories that are masked, as TensorRT gets them."""
-    free, static = (
-        OnnxEngine(exported(model, 256), static_shapes=static) for static in (False, True)
-    )
+    folder = onnx_folder(request, model)
+    free, static = (OnnxEngine(folder, static_shapes=static) for static in (False, True))
     assert_same_logits(track(static, frames), track(free, frames))
 
 
-def test_warming_up_leaves_no_trace(exported, frames):
-    engine = OnnxEngine(exported('tam_nano', 256), static_shapes=True)
+def test_warming_up_leaves_no_trace(trained, frames):
+    engine = OnnxEngine(trained, static_shapes=True)
     session = Session(engine, max_objects=3)
     session.warm_up()
     assert not session.has_frame
@@ -79,31 +107,34 @@ def test_warming_up_leaves_no_trace(exported, frames):
     np.testing.assert_array_equal(session.step(frames[1], 1).objects[0].logits, warm)
 
 
-def test_half_precision_keeps_the_masks(frames, tmp_path):
-    folders = [tmp_path / precision for precision in ('fp32', 'fp16')]
-    for folder in folders:
-        export('tam_nano', '', folder, image_size=256, precision=folder.name)
-    sizes = [sum(f.stat().st_size for f in folder.iterdir()) for folder in folders]
+def test_half_precision_keeps_the_masks(trained, frames, tmp_path):
+    half = shutil.copytree(trained, tmp_path / 'half')
+    manifest = read_manifest(half)
+    for name in manifest.graphs:
+        halve_graph(graph_path(half, name))
+    digests = {name: sha256_of(graph_path(half, name)) for name in manifest.graphs}
+    write_manifest(half, replace(manifest, precision='fp16', graphs=digests))
+    sizes = [sum(f.stat().st_size for f in folder.iterdir()) for folder in (trained, half)]
     assert sizes[1] < 0.6 * sizes[0]
-    full, half = (track(OnnxEngine(folder), frames, until=4) for folder in folders)
-    for a, b in zip(full, half):
+    for a, b in zip(*(track(OnnxEngine(folder), frames) for folder in (trained, half))):
         for key in a:
             both, either = (a[key] > 0) & (b[key] > 0), (a[key] > 0) | (b[key] > 0)
             assert both.sum() >= 0.99 * either.sum()
 
 
-def test_manifest_says_what_was_exported(exported):
-    manifest = read_manifest(exported('tam_nano', 256))
+def test_manifest_says_what_was_exported(trained):
+    manifest = read_manifest(trained)
     assert (manifest.model, manifest.image_size, manifest.precision) == ('tam_nano', 256, 'fp32')
-    assert manifest.weights == 'reproducible'
+    assert manifest.weights == 'tam_nano.safetensors'
+    assert manifest.weights_sha256 == EMBEDDED['tam_nano'].sha256
     assert manifest.dense_tokens == 32 * 32
     assert manifest.features == ('top', 'stride8', 'stride4', 'keys')
 
 
 @pytest.fixture
-def folder(exported, tmp_path):
+def folder(trained, tmp_path):
     """A copy of an exported network, to be spoiled."""
-    return shutil.copytree(exported('tam_nano', 256), tmp_path / 'copy')
+    return shutil.copytree(trained, tmp_path / 'copy')
 
 
 def change_manifest(folder, **values) -> None:
@@ -157,6 +188,7 @@ def test_engine_of_another_model_or_size_is_named(folder):
 
 def test_folder_of_older_embedded_weights_is_named(folder, monkeypatch, tmp_path):
     monkeypatch.setenv('TAM_ROS_WEIGHTS', str(tmp_path))
+    change_manifest(folder, weights_sha256='0' * 64)
     shutil.copytree(folder, tmp_path / 'onnx' / 'tam_nano')
     with pytest.raises(EngineError, match='other weights .* than those that come with tam_nano'):
         load_engine(EngineChoice('tam_nano', name='onnx'))

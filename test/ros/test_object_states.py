@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObject
 
 
-@pytest.fixture(params=ENGINES)
-def tracker(request, start_tracker, blind_weights, frames):
+@pytest.fixture
+def tracker(start_tracker, blind_weights, frames):
     """A node that sees an object in the prompted frame only."""
-    tracker = start_tracker(engine=request.param, weights=blind_weights, lost_after_s=0.5)
+    tracker = start_tracker(weights=blind_weights, lost_after_s=0.5)
     tracker.show(frames[0])
     mask = np.zeros((240, 320), bool)
     mask[80:140, 60:120] = True
