@@ -137,13 +137,17 @@ class Trainer:
         start, end = phase.true_memory
         return RolloutOptions(
             kind=kind,
-            corrections=int(torch.randint(2, (), generator=generator))
-            if phase.frames == 1
-            else int(torch.rand((), generator=generator) < 0.2),
+            corrections=self._corrections(phase, generator),
             late_correction=0.05,
             true_first=self.settings.true_first,
             true_memory=start + (end - start) * done,
         )
+
+    def _corrections(self, phase: Phase, generator) -> int:
+        """Draw how often the prompted frame is corrected."""
+        if phase.frames == 1:
+            return int(torch.randint(3, (), generator=generator))
+        return int(torch.rand((), generator=generator) < 0.2)
 
     def _enter(self, phase: Phase) -> None:
         """Prepare the network for a phase: its image size, and what is frozen."""
