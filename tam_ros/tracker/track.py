@@ -1,12 +1,13 @@
 """What the session holds of each object, and of the newest frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tam_ros.engine.base import Array
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.memory import ObjectMemory
+from tam_ros.tracker.visibility import Visibility
 
 
 @dataclass
@@ -21,13 +22,12 @@ class Track:
     score: float  # presence logit
     iou: float
     visible_ns: int  # when last seen
+    visible: bool = True
+    tentative: bool = False
+    visibility: Visibility = field(default_factory=Visibility)
     attended: int | None = None  # its row in this frame's conditioned features
     prompt: Prompt | None = None  # given on this frame
     pointer: Array | None = None  # of that prompt; its memory is yet to be encoded
-
-    @property
-    def visible(self) -> bool:
-        return self.score > 0
 
 
 @dataclass

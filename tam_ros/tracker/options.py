@@ -1,0 +1,43 @@
+"""What may change while a session runs."""
+
+from dataclasses import dataclass, fields
+
+RANGES = {  # smallest and largest value of each number
+    'lost_after_s': (0.0, 3600.0),
+    'confirm_s': (0.0, 10.0),
+    'exit_ratio': (0.0, 1.0),
+    'entry_ratio': (0.0, 1.0),
+    'max_growth': (1.0, 1000.0),
+    'max_move': (0.01, 1000.0),
+}
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What may change while a session runs; raises ValueError for what is out of `RANGES`.
+
+    lost_after_s: seconds without being visible after which an object counts as LOST.
+    exclusive_masks: whether each pixel goes to the one object with the best logit there.
+
+    The others say when a mask is withheld (see `visibility`); ratios are parts of the quality
+    that the object's masks usually have, and a benchmark engine uses none of them:
+    confirm_s: seconds that a weak mask must last to be believed, or a doubtful one not to be.
+    exit_ratio: a mask below it is doubtful; 0 doubts none.
+    entry_ratio: a mask above it is believed at once, wherever it is.
+    max_growth, max_move: change of area (as a factor, either way), and distance (in object
+    sizes), that a mask below entry_ratio may have within a quarter of a second.
+    """
+
+    lost_after_s: float = 2.0
+    exclusive_masks: bool = True
+    confirm_s: float = 0.15
+    exit_ratio: float = 0.5
+    entry_ratio: float = 0.7
+    max_growth: float = 3.0
+    max_move: float = 1.0
+
+    def __post_init__(self):
+        for name in (f.name for f in fields(self) if f.name in RANGES):
+            low, high = RANGES[name]
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f'{name} {getattr(self, name)}: use {low:g} to {high:g}')
