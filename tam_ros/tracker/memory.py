@@ -185,6 +185,19 @@ class ObjectMemory:
             slot if entry in memories else None, pointer_slot if entry in pointers else None
         )
 
+    def selection(self, frame_index: int, pathway: int = 0) -> Selection:
+        """Return what a frame attends to: prompted entries, then what the policy selects."""
+        memories = self.pathways[pathway].memories
+        tracked = self.policy.select(memories, frame_index, self.limits.recent)
+        return [*((e, None) for e in self.prompted), *tracked]
+
+    def pointer_slots(self, frame_index: int, pathway: int = 0) -> list[int]:
+        """Return the pointer slots that a frame attends to: prompted ones first."""
+        pointers = self.pathways[pathway].pointers
+        limit = self.limits.recent_pointers
+        tracked = self.policy.select_pointers(pointers, frame_index, limit)
+        return [e.slot for e in (*self.prompted, *tracked)]
+
     def _free_slot(self, histories: Sequence[Sequence[MemoryEntry]]) -> int:
         used = {entry.slot for entries in histories for entry in entries}
         return next(slot for slot in itertools.count(self.limits.prompted) if slot not in used)
@@ -215,31 +228,19 @@ def plan_memories(
     Each pathway of an object is an object of the plan, one after the other.
     """
     prompted_age = memories[0].limits.recent
-    histories = [(m, pathway) for m in memories for pathway in m.pathways]
-    selections = [_selection(m, pathway, frame_index) for m, pathway in histories]
+    pathways = [(m, i) for m in memories for i in range(len(m.pathways))]
+    selections = [m.selection(frame_index, i) for m, i in pathways]
     ages = [[prompted_age if age is None else age for _, age in s] for s in selections]
-    matched = [(m.prompted[-1], _newest(s)) for (m, _), s in zip(histories, selections)]
+    matched = [(m.prompted[-1], _newest(s)) for (m, _), s in zip(pathways, selections)]
     plan_rows = [row for row, m in zip(rows, memories) for _ in m.pathways]
     return MemoryPlan(
         rows=np.asarray(plan_rows, np.int64),
         slots=_padded([[entry.slot for entry, _ in s] for s in selections]),
         ages=_padded(ages),
-        pointer_slots=_padded([_pointer_slots(m, p, frame_index) for m, p in histories]),
+        pointer_slots=_padded([m.pointer_slots(frame_index, i) for m, i in pathways]),
         matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
         matched_frames=np.array([[e.frame_index for e in pair] for pair in matched], np.int64),
     )
-
-
-def _selection(memory: ObjectMemory, pathway: Pathway, now: int) -> Selection:
-    """Return all prompted entries, then those that the policy selects."""
-    tracked = memory.policy.select(pathway.memories, now, memory.limits.recent)
-    return [*((e, None) for e in memory.prompted), *tracked]
-
-
-def _pointer_slots(memory: ObjectMemory, pathway: Pathway, now: int) -> list[int]:
-    limit = memory.limits.recent_pointers
-    tracked = memory.policy.select_pointers(pathway.pointers, now, limit)
-    return [e.slot for e in (*memory.prompted, *tracked)]
 
 
 def _newest(selection: Selection) -> MemoryEntry:

@@ -91,8 +91,10 @@ class Visibility:
         if not is_good and self._jumps(sighting, options):
             self._hide()
             return Verdict.WITHHELD
-        is_doubtful = ratio < options.exit_ratio
-        self._is_visible = is_good or self._with_hysteresis(sighting, is_doubtful, options)
+        if is_good:
+            self._is_visible, self._since_ns = True, None
+        else:
+            self._weigh(sighting, ratio < options.exit_ratio, options.confirm_s)
         if not self._is_visible:
             return Verdict.WITHHELD
         self._seen.append(sighting)
@@ -101,19 +103,15 @@ class Visibility:
     def _hide(self) -> None:
         self._is_visible, self._since_ns = False, None
 
-    def _with_hysteresis(
-        self, sighting: Sighting, is_doubtful: bool, options: SessionOptions
-    ) -> bool:
-        """Return whether the object is visible: as it was, until the opposite has lasted."""
+    def _weigh(self, sighting: Sighting, is_doubtful: bool, confirm_s: float) -> None:
+        """Turn from visible to hidden, or back, once masks have said so for long enough."""
         if is_doubtful != self._is_visible:
             self._since_ns = None
-            return self._is_visible
+            return
         if self._since_ns is None:
             self._since_ns = sighting.stamp_ns
-        if sighting.stamp_ns - self._since_ns < options.confirm_s * 1e9:
-            return self._is_visible
-        self._since_ns = None
-        return not self._is_visible
+        if sighting.stamp_ns - self._since_ns >= confirm_s * 1e9:
+            self._is_visible, self._since_ns = not self._is_visible, None
 
     def _unseen_s(self, sighting: Sighting) -> float:
         return (sighting.stamp_ns - self._seen[-1].stamp_ns) * 1e-9 if self._seen else 0.0
