@@ -33,6 +33,7 @@ from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
+from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import DownloadError, find_weights
@@ -64,6 +65,7 @@ class TrackerNode(Node):
             session_options(self),
             max_objects=self._value('max_objects'),
             max_prompted_frames=self._value('max_prompted_frames'),
+            policy=make_policy(self._value('memory_policy')),
         )
         self._newest_header = Header()
         self._statistics = RollingStatistics()

@@ -8,6 +8,7 @@ from tam_ros.engine.base import DecoderPrompts, Engine
 from tam_ros.masks import upsample_around_mask
 from tam_ros.preprocess import check_image, resize_still
 from tam_ros.prompts import Prompt, PromptError, check_prompt, network_points
+from tam_ros.tracker.answers import to_host
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ImageSegmenter:
         ious = decoded.candidate_ious[0]
         if len(ious) == 1:
             return [self._image_mask(decoded.logits[0], decoded.iou[0])]
-        logits = np.asarray(decoded.candidate_logits[0])
+        logits = to_host(decoded.candidate_logits[0])
         return [self._image_mask(logits[i], ious[i]) for i in np.argsort(-ious)]
 
     def _image_mask(self, logits: np.ndarray, iou: float) -> ImageMask:

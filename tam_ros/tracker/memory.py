@@ -105,6 +105,9 @@ class MemoryPolicy(Protocol):
     ) -> Sequence[MemoryEntry]:
         """Return the entries whose pointers frame now attends to; limit is as in keep_pointers."""
 
+    def is_good(self, entry: MemoryEntry) -> bool:
+        """Return whether an entry's mask may be carried into the present frame by matching."""
+
     def is_distinctive(
         self, entry: MemoryEntry, pathway: Pathway, has_distractor: Callable[[], bool]
     ) -> bool:
@@ -231,7 +234,7 @@ def plan_memories(
     pathways = [(m, i) for m in memories for i in range(len(m.pathways))]
     selections = [m.selection(frame_index, i) for m, i in pathways]
     ages = [[prompted_age if age is None else age for _, age in s] for s in selections]
-    matched = [(m.prompted[-1], _newest(s)) for (m, _), s in zip(pathways, selections)]
+    matched = [(m.prompted[-1], _newest_good(m, s)) for (m, _), s in zip(pathways, selections)]
     plan_rows = [row for row, m in zip(rows, memories) for _ in m.pathways]
     return MemoryPlan(
         rows=np.asarray(plan_rows, np.int64),
@@ -243,8 +246,10 @@ def plan_memories(
     )
 
 
-def _newest(selection: Selection) -> MemoryEntry:
-    return max((entry for entry, _ in selection), key=lambda entry: entry.frame_index)
+def _newest_good(memory: ObjectMemory, selection: Selection) -> MemoryEntry:
+    """Return the newest entry that is prompted, or that the policy takes to be good."""
+    good = [e for e, _ in selection if memory.policy.is_good(e)]
+    return max([*memory.prompted, *good], key=lambda e: e.frame_index)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:

@@ -31,9 +31,9 @@ class SessionOptions:
     lost_after_s: float = 2.0
     exclusive_masks: bool = True
     confirm_s: float = 0.15
-    exit_ratio: float = 0.5
+    exit_ratio: float = 0.3
     entry_ratio: float = 0.7
-    max_growth: float = 3.0
+    max_growth: float = 6.0
     max_move: float = 1.0
 
     def __post_init__(self):

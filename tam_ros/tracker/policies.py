@@ -1,7 +1,7 @@
 """Memory policies: which tracked frames an object remembers, and which ones a frame attends to.
 
 Each is a frozen value without state of its own: what it decides by is in the entries. Constants
-of the sources that count frames are seconds here, at their 24 frames a second.
+of the sources that count frames are seconds here: five frames of their videos are 0.2 s.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,6 +47,10 @@ class FifoPolicy:
         """Select those of the last limit frames, newest first."""
         return [e for e in reversed(pointers) if e.frame_index >= now - limit]
 
+    def is_good(self, entry: MemoryEntry) -> bool:
+        """Whether the object was seen: an empty mask carries nothing."""
+        return entry.is_visible
+
     def is_distinctive(
         self, entry: MemoryEntry, pathway: Pathway, has_distractor: Callable[[], bool]
     ) -> bool:
@@ -67,12 +71,12 @@ class QualityPolicy(FifoPolicy):
     """
 
     name: str = 'quality'
-    least_quality: float = 0.01
+    least_quality: float = 0.4
 
     def keep(self, memories: Entries, limit: int) -> Entries:
         """Keep the newest, and the newest good ones before it."""
         *older, newest = memories
-        return [*_last([e for e in older if self._is_good(e)], limit - 1), newest]
+        return [*_last([e for e in older if self.is_good(e)], limit - 1), newest]
 
     def keep_pointers(self, pointers: Entries, limit: int) -> Entries:
         """Keep as of memories."""
@@ -86,12 +90,13 @@ class QualityPolicy(FifoPolicy):
         """Select all that is kept, newest first."""
         return list(reversed(pointers))
 
-    def _is_good(self, entry: MemoryEntry) -> bool:
+    def is_good(self, entry: MemoryEntry) -> bool:
+        """Whether the object was seen, and well enough."""
         return mask_quality(entry.score, entry.iou) > self.least_quality
 
 
 @dataclass(frozen=True)
-class DamPolicy(QualityPolicy):
+class DamPolicy(FifoPolicy):
     """DAM4SAM's rule (arXiv 2411.17576): recent appearance, and frames that resolve distractors.
 
     Recent: the newest frame, and before it one every stride_s. Distinctive: up to
@@ -102,9 +107,9 @@ class DamPolicy(QualityPolicy):
     """
 
     name: str = 'dam'
-    stride_s: float = 5 / 24
+    stride_s: float = 0.2
     most_distinctive: int = 3
-    distinctive_gap_s: float = 5 / 24
+    distinctive_gap_s: float = 0.2
     least_iou: float = 0.8
     area_tolerance: float = 0.2
 
@@ -133,6 +138,10 @@ class DamPolicy(QualityPolicy):
         timeless = [(e, None) for e in older if e.is_distinctive]
         return [*((e, rank) for rank, e in enumerate(recent)), *timeless]
 
+    def select_pointers(self, pointers: Entries, now: int, limit: int) -> Entries:
+        """Select all that is kept, newest first."""
+        return list(reversed(pointers))
+
     def is_distinctive(
         self, entry: MemoryEntry, pathway: Pathway, has_distractor: Callable[[], bool]
     ) -> bool:
@@ -158,14 +167,14 @@ class DamPolicy(QualityPolicy):
 class TreePolicy(QualityPolicy):
     """SAM2Long's rule (arXiv 2410.16268): several pathways, of which the most probable survive.
 
-    Each remembers the frames in which its mask was good, and the last one. least_iou: predicted
-    IoU of a good mask. rules: which pathways survive, and which is published.
+    Each remembers frames as `QualityPolicy` does. rules: which pathways survive, and which is
+    published.
     """
 
     name: str = 'tree'
     pathways: int = 3
     max_objects: int | None = 2
-    least_iou: float = 0.3
+    least_quality: float = 0.3
     rules: BranchRules = BranchRules()
 
     def branch(
@@ -173,9 +182,6 @@ class TreePolicy(QualityPolicy):
     ) -> Sequence[Branch]:
         """Choose the pathways that go on; see `choose_branches`."""
         return choose_branches(log_scores, ious, scores, self.pathways, self.rules)
-
-    def _is_good(self, entry: MemoryEntry) -> bool:
-        return entry.score > 0 and entry.iou > self.least_iou
 
 
 def _last(entries: Entries, count: int) -> Entries:
