@@ -24,6 +24,7 @@ from tam_ros.engine.torch_engine import load_torch_engine
 from tam_ros.tracker.policies import POLICIES, make_policy
 from tam_ros.tracker.session import Session, SessionOptions
 from tam_ros.weights import find_weights
+from training.calibration import describe_calibration
 from training.evaluate import FRAME_NS, MAX_OBJECTS, SessionTracker, track_clip
 from training.scores import ClipScore, Tracked, mean_of_clips, score_clip, summarize
 from training.truth_clips import TruthClip, read_clip
@@ -68,7 +69,7 @@ def return_of(clip: OccludedClip, tracked: Tracked, score: ClipScore) -> Return:
 
 
 def hide_first(clip: TruthClip, seconds: float) -> OccludedClip | None:
-    """Hide object 1 from a third of a clip on; None if the clip is too short or it is alone."""
+    """Hide object 1 from a third of a clip on; None of too short a clip."""
     start = len(clip) // 3
     stop = start + round(seconds * 1e9 / FRAME_NS)
     return hide_object(clip, 1, start, stop) if stop + LEAST_AFTER <= len(clip) else None
@@ -123,6 +124,8 @@ def main() -> None:
             print_returns(policy, [return_of(*run) for run in zip(fitting, runs, scores)])
         else:
             print_scores(policy, scores)
+        if args.calibration and make_policy(policy).pathways == 1:
+            print(describe_calibration([r for score in scores for r in score.records]))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -142,6 +145,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--every', type=int, default=1, help='take every k-th frame')
     parser.add_argument('--hide', type=float, default=0.0, help='seconds; 0 hides nothing')
     parser.add_argument('--option', type=option, action='append', default=[], help='name=value')
+    parser.add_argument('--calibration', action='store_true', help='print it for each policy')
     parser.add_argument('--model', default='tam_nano')
     parser.add_argument('--weights', default='')
     parser.add_argument('--mode', default='interactive')

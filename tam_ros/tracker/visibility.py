@@ -9,7 +9,7 @@ those of the frames' stamps, so dropped frames do not matter. Knows nothing of s
 import enum
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -74,12 +74,15 @@ class Visibility:
         self._since_ns: int | None = None  # what speaks against the present verdict lasts
 
     def start(self, sighting: Sighting | None) -> None:
-        """Believe the answer to a prompt, and forget what was usual before."""
+        """Believe the answer to a prompt, and forget what was usual before.
+
+        Its quality says nothing of that in tracked frames: a given mask is its own answer.
+        """
         self._seen.clear()
         self._since_ns = None
         self._is_visible = sighting is not None
         if sighting is not None:
-            self._seen.append(sighting)
+            self._seen.append(replace(sighting, quality=0.0))
 
     def judge(self, sighting: Sighting | None, options: SessionOptions) -> Verdict:
         """Judge the next frame's mask."""
@@ -122,8 +125,8 @@ class Visibility:
         return [s for s in self._seen if newest_ns - s.stamp_ns <= USUAL_S * 1e9]
 
     def _quality_ratio(self, sighting: Sighting) -> float:
-        usual = float(np.median([s.quality for s in self._usual()])) if self._seen else 0.0
-        return sighting.quality / usual if usual > 0 else 1.0
+        usual = [s.quality for s in self._usual() if s.quality > 0]
+        return sighting.quality / float(np.median(usual)) if usual else 1.0
 
     def _jumps(self, sighting: Sighting, options: SessionOptions) -> bool:
         if not self._seen:

@@ -102,6 +102,14 @@ def test_a_prompt_is_believed_and_sets_what_is_usual():
     assert verdicts(visibility, [sighting(2040, FAIR, area=0.5, x=0.1)]) == ['VISIBLE']
 
 
+def test_a_given_mask_does_not_say_how_well_the_object_is_seen():
+    visibility = Visibility()
+    visibility.start(sighting(0, 1.0))
+    assert set(verdicts(visibility, [sighting(ms, 0.2) for ms in range(40, 2000, 40)])) == {
+        'VISIBLE'
+    }
+
+
 def test_ratios_of_zero_withhold_nothing():
     visibility, everything = watched(), SessionOptions(exit_ratio=0, entry_ratio=0)
     visibility.judge(None, everything)
