@@ -77,6 +77,9 @@ class Pathway:
     log_score: float = 0.0
 
 
+Selection = Sequence[tuple[MemoryEntry, int | None]]  # with their ages
+
+
 class MemoryPolicy(Protocol):
     """Chooses what an object remembers of tracked frames, and what a frame attends to.
 
@@ -94,7 +97,7 @@ class MemoryPolicy(Protocol):
     def keep_pointers(self, pointers: Sequence[MemoryEntry], limit: int) -> Sequence[MemoryEntry]:
         """Return at most limit of a pathway's entries of pointers, likewise."""
 
-    def select(self, memories: Sequence[MemoryEntry], now: int, limit: int) -> 'Selection':
+    def select(self, memories: Sequence[MemoryEntry], now: int, limit: int) -> Selection:
         """Return (entry, age) pairs for frame now; limit is that of `keep`.
 
         age: from 0, the newest, to limit - 1; None for one that counts as prompted, timeless.
@@ -124,9 +127,6 @@ class MemoryPolicy(Protocol):
         log_scores: of the pathways. ious: (P, K) predicted, of their candidate masks. scores: (P,)
         presence logits.
         """
-
-
-Selection = Sequence[tuple[MemoryEntry, int | None]]
 
 
 class Slots(NamedTuple):
