@@ -78,7 +78,7 @@ class Embedded:
 EMBEDDED = {
     'tam_nano': Embedded(
         'tam_nano.safetensors',
-        '2f687ccd7cb47c0caeeab8e87181ae2df882e2056d7a708910a5336ffe03202e',
+        '11757a5d21cbd88ce3c4ca55ce8a378b28197474f53c6a65a51b45c2d89a3e9f',
     ),
 }
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'

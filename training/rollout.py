@@ -1,7 +1,7 @@
 """Run a network over a batch of clips as the tracker would, keeping gradients.
 
-The memory rules are those of `tam_ros.tracker.memory`: the prompted frame, the newest six
-tracked ones and up to sixteen pointers; every object of the batch has been prompted on frame 0.
+The memory rules are those of `fifo` in `tam_ros.tracker.policies`: the prompted frame, the newest
+six tracked ones and up to sixteen pointers; every object of the batch was prompted on frame 0.
 """
 
 from collections.abc import Callable, Sequence

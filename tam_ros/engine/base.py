@@ -5,6 +5,7 @@ is documented as numpy lives on the host. Only indexing an opaque batch along it
 a list of rows is asked of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -75,7 +76,8 @@ class Decoded:
     logits: (B, m, m) float32 numpy. iou: (B,) numpy, predicted, in [0, 1].
     score: (B,) numpy, logit of presence; above 0 the object is in the frame.
     pointers, mask_logits: opaque batches for `write_pointers` and `encode_memory`.
-    candidate_logits: opaque (B, K, m, m); candidate_ious: (B, K) numpy.
+    candidate_logits: by index (K, m, m) float32 numpy, fetched from the device when asked for.
+    candidate_ious: (B, K) numpy.
     """
 
     logits: np.ndarray
@@ -83,7 +85,7 @@ class Decoded:
     score: np.ndarray
     pointers: Array
     mask_logits: Array
-    candidate_logits: Array
+    candidate_logits: Sequence[np.ndarray]
     candidate_ious: np.ndarray
 
 

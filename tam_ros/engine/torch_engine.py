@@ -1,6 +1,7 @@
 """The engine that runs a network with PyTorch."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -111,6 +112,19 @@ class TorchMemoryStore:
     def write_pointers(self, rows: list[int], slots: list[int], pointers: Tensor) -> None:
         """Store a batch of object pointers, one per (row, slot)."""
         self.pointers[rows, slots] = pointers
+
+
+class HostRows(Sequence):
+    """A tensor on any device, whose rows come to the host as numpy when they are asked for."""
+
+    def __init__(self, tensor: Tensor):
+        self._tensor = tensor
+
+    def __len__(self) -> int:
+        return len(self._tensor)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self._tensor[row].cpu().numpy()
 
 
 class TorchEngine:
@@ -242,6 +256,6 @@ class TorchEngine:
             score=decoding.score.cpu().numpy(),
             pointers=decoding.pointer,
             mask_logits=decoding.logits,
-            candidate_logits=decoding.candidate_logits,
+            candidate_logits=HostRows(decoding.candidate_logits),
             candidate_ious=decoding.candidate_ious.cpu().numpy(),
         )

@@ -20,11 +20,9 @@ from tam_ros.evaluation.tables import format_table, scores_to_json
 from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
 from tam_ros.tracker.forecast import FORECAST_TIMES
-from tam_ros.tracker.memory import FifoPolicy
-from tam_ros.tracker.session import SessionOptions
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.policies import POLICIES
 from tam_ros.weights import DownloadError
-
-POLICIES = {'fifo': FifoPolicy}
 
 
 @dataclass(frozen=True)

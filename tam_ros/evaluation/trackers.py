@@ -13,7 +13,8 @@ from tam_ros.masks import label_image, tight_crop
 from tam_ros.prompts import Prompt, PromptError
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import MemoryPolicy
-from tam_ros.tracker.session import Session, SessionOptions
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.session import Session
 
 MAX_OBJECTS = 32
 
@@ -92,8 +93,9 @@ class SessionTracker(Tracker):
 
     def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
         result = self._session.step(image_rgb, stamp_ns)
-        if result.objects:  # in the order of the decoded batch
-            decoded = self._engine.decoded
+        decoded = self._engine.decoded
+        # Objects come in the order of the decoded batch, where each has one row there.
+        if result.objects and len(result.objects) == len(decoded.score):
             truth_ids = {value: key for key, value in self._session_ids.items()}
             self._confidences = {
                 truth_ids[o.object_id]: Confidence(float(iou), float(logit))

@@ -36,6 +36,7 @@ from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.forecast import MAX_HORIZON_S, reaches
+from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE, DownloadError
@@ -69,6 +70,7 @@ class TrackerNode(Node):
                 session_options(self),
                 max_objects=self._value('max_objects'),
                 max_prompted_frames=self._value('max_prompted_frames'),
+                policy=make_policy(self._value('memory_policy')),
             )
             self._session.warm_up()
         self._newest_header = Header()

@@ -1,7 +1,7 @@
 """The node's parameters: description, default and range of each, in one place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -16,7 +16,8 @@ from rclpy.parameter import Parameter
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
-from tam_ros.tracker.session import SessionOptions
+from tam_ros.tracker.options import RANGES, SessionOptions
+from tam_ros.tracker.policies import POLICIES
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Setting:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+
+
+def _option(name: str, description: str) -> Setting:
+    """Return a setting that is a number among the session's options."""
+    low, high = RANGES[name]
+    return Setting(getattr(SessionOptions(), name), description, live=True, low=low, high=high)
 
 
 SETTINGS = {
@@ -69,8 +76,36 @@ SETTINGS = {
     'max_prompted_frames': Setting(
         4, 'Prompted frames each object remembers; the first always stays.', low=1, high=32
     ),
-    'lost_after_s': Setting(
-        2.0, 'Seconds unseen until an object counts as LOST.', live=True, low=0.0, high=3600.0
+    'memory_policy': Setting(
+        'fifo',
+        'Which frames an object remembers. fifo: the newest, as the papers do; quality: those in '
+        'which it was seen well; dam: one every 0.2 s, and those that tell it from something like '
+        'it; tree: on several pathways, for at most 2 objects.',
+        choices=tuple(POLICIES),
+    ),
+    'lost_after_s': _option('lost_after_s', 'Seconds unseen until an object counts as LOST.'),
+    'confirm_s': _option(
+        'confirm_s',
+        'Seconds that weak masks must last until a hidden object counts as visible again, and '
+        'doubtful ones until a visible object counts as hidden.',
+    ),
+    'exit_ratio': _option(
+        'exit_ratio',
+        "Masks of less than this part of the object's usual quality are doubtful; 0: none.",
+    ),
+    'entry_ratio': _option(
+        'entry_ratio',
+        "A mask of at least this part of the object's usual quality is believed at once.",
+    ),
+    'max_growth': _option(
+        'max_growth',
+        'A mask below entry_ratio is withheld if its area is larger or smaller than usual by more '
+        'than this factor (for gaps over 0.25 s, in proportion more).',
+    ),
+    'max_move': _option(
+        'max_move',
+        'A mask below entry_ratio is withheld if it is farther from the last one than this, in '
+        'sizes of the object (for gaps over 0.25 s, in proportion more).',
     ),
     'exclusive_masks': Setting(
         True, 'Give each pixel to one object only, that with the best logit.', live=True
@@ -123,12 +158,8 @@ def _wrong_choice(parameter: Parameter) -> str:
 
 def session_options(node: Node) -> SessionOptions:
     """Return the session's options as the parameters are now."""
-    return SessionOptions(
-        lost_after_s=node.get_parameter('lost_after_s').value,
-        exclusive_masks=node.get_parameter('exclusive_masks').value,
-        forecast=node.get_parameter('forecast').value,
-        forecast_ms=node.get_parameter('forecast_ms').value,
-    )
+    values = {f.name: node.get_parameter(f.name).value for f in fields(SessionOptions)}
+    return SessionOptions(**values)
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:

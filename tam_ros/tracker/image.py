@@ -46,7 +46,7 @@ class ImageSegmenter:
         ious = decoded.candidate_ious[0]
         if len(ious) == 1:
             return [self._image_mask(decoded.logits[0], decoded.iou[0])]
-        logits = np.asarray(decoded.candidate_logits[0])
+        logits = decoded.candidate_logits[0]
         return [self._image_mask(logits[i], ious[i]) for i in np.argsort(-ious)]
 
     def _image_mask(self, logits: np.ndarray, iou: float) -> ImageMask:

@@ -5,7 +5,7 @@ the newest frame. Nothing grows with the number of frames. Not thread-safe: one 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,54 +13,38 @@ from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
 from tam_ros.masks import fill_small_holes
 from tam_ros.preprocess import check_image, logits_of_mask, network_mask, resize_video_frame
 from tam_ros.prompts import Prompt, PromptError, check_prompt, merge_prompts, network_points
-from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S, ForecastTime, Motion
+from tam_ros.tracker.answers import (
+    Answer,
+    answers_of,
+    branch_memory,
+    mask_logits_of,
+    remember,
+)
+from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import (
-    FifoPolicy,
+    MemoryEntry,
     MemoryLimits,
     MemoryPolicy,
     ObjectMemory,
+    Slots,
     plan_memories,
 )
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, Track
+from tam_ros.tracker.visibility import Verdict, see_mask
 from tam_ros.tracker.warm_up import warm_up
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
 
 
-@dataclass(frozen=True)
-class SessionOptions:
-    """What may change while a session runs.
-
-    lost_after_s: seconds without being visible after which an object counts as LOST.
-    exclusive_masks: whether each pixel goes to the one object with the best logit there.
-    forecast: what time objects are forecast for: that of publishing, or forecast_ms after the
-    frame's; with 'none' their motion is not followed.
-    """
-
-    lost_after_s: float = 2.0
-    exclusive_masks: bool = True
-    forecast: ForecastTime = 'none'
-    forecast_ms: float = 100.0
-
-    def __post_init__(self):
-        if self.forecast not in FORECAST_TIMES:
-            raise ValueError(f'forecast {self.forecast!r}: use {", ".join(FORECAST_TIMES)}')
-        if not 0 <= self.forecast_ms <= MAX_HORIZON_S * 1e3:
-            raise ValueError(f'forecast_ms {self.forecast_ms:g}: use 0 to {MAX_HORIZON_S * 1e3:g}')
-
-    def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
-        """Return the time to forecast a frame for that is published at publish_ns, if any."""
-        fixed_ns = stamp_ns + round(self.forecast_ms * 1e6)
-        return {'none': None, 'publish_time': publish_ns, 'fixed_ms': fixed_ns}[self.forecast]
-
-
 class Session:
     """Tracks prompted objects through a stream of frames.
 
     engine: runs the network. max_objects and max_prompted_frames bound the memory, which is
-    allocated here once. policy chooses memories.
+    allocated here once. policy chooses memories (see `policies`), and may bound the objects too.
     """
 
     def __init__(
@@ -80,9 +64,12 @@ class Session:
         self._engine = engine
         self._policy = policy or FifoPolicy()
         self._max_objects = max_objects
-        self._limits = MemoryLimits(max_prompted_frames, engine.spec.recent_memories)
-        limits = self._limits
-        self._store = engine.allocate_store(max_objects, limits.slots, limits.pointer_slots)
+        if self._policy.max_objects is not None:
+            self._max_objects = min(max_objects, self._policy.max_objects)
+        self._limits = limits = MemoryLimits(
+            max_prompted_frames, engine.spec.recent_memories, pathways=self._policy.pathways
+        )
+        self._store = engine.allocate_store(self._max_objects, limits.slots, limits.pointer_slots)
         self._tracks: dict[int, Track] = {}
         self._frame: Frame | None = None
         self._last_id = 0
@@ -112,18 +99,19 @@ class Session:
             self._track()
         return replace(self._follow_motion(self.latest()), reset_reason=reset_reason)
 
-    def add_prompt(self, prompt: Prompt, *, object_id: int = 0, label: str = '') -> ObjectResult:
+    def add_prompt(
+        self, prompt: Prompt, *, object_id: int = 0, label: str = '', tentative: bool = False
+    ) -> ObjectResult:
         """Start an object, or refine the one with object_id, on the newest frame.
 
-        Returns its answer on that frame. Raises PromptError if the prompt cannot be applied;
-        every object is then as it was.
+        tentative: the object is only proposed, and TENTATIVE until `confirm`, or until a prompt
+        that is not tentative refines it. Returns its answer on that frame. Raises PromptError if
+        the prompt cannot be applied; every object is then as it was.
         """
         frame = self._frame_of(prompt)
         track = self._find(object_id) if object_id else None
-        if track is None and len(self._tracks) == self._max_objects:
-            raise PromptError(
-                f'{self._max_objects} objects are tracked already: remove one or raise max_objects'
-            )
+        if track is None:
+            self._check_room()
         prompt = check_prompt(prompt, frame.size_wh, is_new=track is None)
         if track is not None:
             prompt = merge_prompts(track.prompt, prompt)
@@ -136,7 +124,12 @@ class Session:
         self._answer(track, prompt, logits, decoded)
         track.label = label or track.label
         track.motion = None  # what a prompt changes is no motion
+        track.tentative = tentative and (track.tentative or not object_id)
         return self._follow_motion(self.latest()).find(track.object_id)
+
+    def confirm(self, object_id: int) -> None:
+        """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
+        self._find(object_id).tentative = False
 
     def remove(self, object_id: int) -> None:
         """Forget an object; raises PromptError for an unknown id."""
@@ -198,28 +191,55 @@ class Session:
     def _track(self) -> None:
         """Find all objects in the newest frame, and remember them there."""
         frame, tracks = self._frame, list(self._tracks.values())
-        memories, rows = [t.memory for t in tracks], [t.row for t in tracks]
-        plan = plan_memories(rows, memories, self._policy, frame.index)
+        plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
         frame.attended = self._engine.attend_memory(frame.features, self._store, plan)
         decoded = self._engine.decode_mask(
-            frame.features, frame.attended, DecoderPrompts.none(len(tracks))
+            frame.features, frame.attended, DecoderPrompts.none(len(plan.rows))
         )
-        memory = self._engine.encode_memory(frame.features, decoded.mask_logits, from_prompt=False)
-        for i, track in enumerate(tracks):
-            self._update(track, decoded, i)
-            track.attended = i
-        slots = [t.memory.add_recent(frame.index, t.score, t.iou) for t in tracks]
-        self._store.write(rows, [slot for slot, _ in slots], memory)
-        self._store.write_pointers(rows, [slot for _, slot in slots], decoded.pointers)
+        first_row, kept = 0, []
+        for track in tracks:
+            branches = branch_memory(track.memory, decoded, first_row)
+            answers = answers_of(branches, decoded, first_row, frame.stamp_ns)
+            first_row += len(track.memory.pathways)
+            if self._update(track, answers[0]) is not Verdict.WITHHELD:
+                entry = MemoryEntry(frame.index, stamp_ns=frame.stamp_ns)
+                slots = remember(track.memory, branches, answers, decoded, entry)
+                kept += [(track.row, *pair) for pair in zip(slots, answers)]
+        self._remember_answers(kept, decoded)
 
-    def _update(self, track: Track, decoded: Decoded, i: int) -> None:
-        """Take over answer i of a batch."""
-        track.score, track.iou = float(decoded.score[i]), float(decoded.iou[i])
-        track.logits = decoded.logits[i]
+    def _update(self, track: Track, answer: Answer) -> Verdict:
+        """Take over an answer, if it is believed."""
+        track.score, track.iou, track.attended = answer.score, answer.iou, answer.row
+        verdict = track.visibility.judge(answer.sighting, self._rules)
+        track.visible = verdict is Verdict.VISIBLE
+        track.logits = answer.logits
         if track.visible:
             track.visible_ns = self._frame.stamp_ns
             if self._engine.spec.mode == 'interactive':
                 track.logits = fill_small_holes(track.logits)
+        return verdict
+
+    @property
+    def _rules(self) -> SessionOptions:
+        """The options by which masks are judged: published evaluations withhold none."""
+        if self._engine.spec.mode == 'benchmark':
+            return replace(self.options, exit_ratio=0.0, entry_ratio=0.0)
+        return self.options
+
+    def _remember_answers(
+        self, kept: Sequence[tuple[int, Slots, Answer]], decoded: Decoded
+    ) -> None:
+        """Write what is kept of a frame into rows and slots of the store."""
+        memories = [(row, s.memory, a) for row, s, a in kept if s.memory is not None]
+        if memories:
+            rows, slots, answers = map(list, zip(*memories))
+            masks = mask_logits_of(answers, decoded)
+            memory = self._engine.encode_memory(self._frame.features, masks, from_prompt=False)
+            self._store.write(rows, slots, memory)
+        pointers = [(row, s.pointer, a.row) for row, s, a in kept if s.pointer is not None]
+        if pointers:
+            rows, slots, answer_rows = map(list, zip(*pointers))
+            self._store.write_pointers(rows, slots, decoded.pointers[answer_rows])
 
     def _follow_motion(self, result: FrameResult) -> FrameResult:
         """Let motions follow the newest frame's visible masks; return its result with them."""
@@ -240,6 +260,8 @@ class Session:
         return replace(found, motion=motion)
 
     def _state(self, track: Track) -> ObjectState:
+        if track.tentative:
+            return ObjectState.TENTATIVE
         if track.visible:
             return ObjectState.TRACKED
         unseen_s = (self._frame.stamp_ns - track.visible_ns) * 1e-9
@@ -286,6 +308,18 @@ class Session:
         certain = replace(decoded, iou=np.ones(1), score=np.full(1, 10.0))
         return logits_of_mask(resized, spec.mask_side), certain
 
+    def _check_room(self) -> None:
+        if len(self._tracks) < self._max_objects:
+            return
+        if self._max_objects == self._policy.max_objects:
+            raise PromptError(
+                f'memory policy {self._policy.name} tracks at most {self._max_objects} objects: '
+                'remove one, or take another policy'
+            )
+        raise PromptError(
+            f'{self._max_objects} objects are tracked already: remove one or raise max_objects'
+        )
+
     def _new_track(self, label: str) -> Track:
         used = {t.row for t in self._tracks.values()}
         row = next(r for r in range(self._max_objects) if r not in used)
@@ -293,7 +327,7 @@ class Session:
             object_id=self._next_id(),
             label=label,
             row=row,
-            memory=ObjectMemory(self._limits),
+            memory=ObjectMemory(self._limits, self._policy),
             logits=np.zeros((0, 0), np.float32),
             score=0.0,
             iou=0.0,
@@ -314,7 +348,8 @@ class Session:
         """Make a prompt's answer the object's answer on this frame."""
         track.score, track.iou = float(decoded.score[0]), float(decoded.iou[0])
         track.logits = logits
-        track.visible_ns = self._frame.stamp_ns
+        track.visible, track.visible_ns = True, self._frame.stamp_ns
+        track.visibility.start(see_mask(logits, track.score, track.iou, track.visible_ns))
         track.prompt, track.pointer = prompt, decoded.pointers
 
     def _remember_prompts(self) -> None:

@@ -1,6 +1,6 @@
 """What the session holds of each object, and of the newest frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from tam_ros.engine.base import Array
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
+from tam_ros.tracker.visibility import Visibility
 
 
 @dataclass
@@ -22,14 +23,13 @@ class Track:
     score: float  # presence logit
     iou: float
     visible_ns: int  # when last seen
+    visible: bool = True
+    tentative: bool = False
+    visibility: Visibility = field(default_factory=Visibility)
     attended: int | None = None  # its row in this frame's conditioned features
     prompt: Prompt | None = None  # given on this frame
     pointer: Array | None = None  # of that prompt; its memory is yet to be encoded
     motion: Motion | None = None  # as of the last frame that it was visible in
-
-    @property
-    def visible(self) -> bool:
-        return self.score > 0
 
     def motion_at(self, stamp_ns: int) -> Motion | None:
         """Return the motion if the object was seen at that time."""

@@ -23,7 +23,7 @@ from tam_ros.evaluation.scores import ClipScore, ObjectScore
 from tam_ros.evaluation.tables import format_table, mean_of_clips, summarize
 from tam_ros.evaluation.trackers import Confidence, SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import draw_correction, draw_prompt
-from tam_ros.tracker.session import SessionOptions
+from tam_ros.tracker.options import SessionOptions
 
 FRAME_MS = 1000 / 24
 

@@ -9,7 +9,8 @@ from fake_engine import FakeEngine
 from tam_ros.masks import MaskCrop
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion, MotionModel
-from tam_ros.tracker.session import Session, SessionOptions
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.session import Session
 
 SECOND = 1_000_000_000
 SIZE_WH = (320, 240)

@@ -3,24 +3,30 @@
 import numpy as np
 import pytest
 
-from tam_ros.tracker.memory import FifoPolicy, MemoryLimits, ObjectMemory, plan_memories
+from tam_ros.tracker.memory import MemoryEntry, MemoryLimits, ObjectMemory, plan_memories
+from tam_ros.tracker.policies import FifoPolicy
 
 LIMITS = MemoryLimits(prompted=4, recent=6)
 
 
+def entry_of(index: int, **values) -> MemoryEntry:
+    seen = {'score': 5.0, 'iou': 0.9, 'area': 0.1, 'stamp_ns': index * 40_000_000}
+    return MemoryEntry(index, **{**seen, **values})
+
+
 def tracked(frames: int, prompts=(0,), limits=LIMITS) -> ObjectMemory:
     """Return the memory of an object after that many frames."""
-    memory = ObjectMemory(limits)
+    memory = ObjectMemory(limits, FifoPolicy())
     for index in range(frames):
         if index in prompts:
             memory.add_prompted(index, 5.0, 0.9)
         else:
-            memory.add_recent(index, 5.0, 0.9)
+            memory.add_tracked(entry_of(index))
     return memory
 
 
 def selected(memory: ObjectMemory, frame_index: int):
-    return [(e.frame_index, age) for e, age in FifoPolicy().select(memory, frame_index)]
+    return [(e.frame_index, age) for e, age in memory.selection(frame_index)]
 
 
 def test_first_tracked_frame_sees_the_prompted_one_only():
@@ -65,13 +71,13 @@ def test_pointers_are_sixteen_with_one_prompt():
 
 @pytest.mark.parametrize('prompts', [(0,), (0, 3, 50, 51, 52, 97)])
 def test_live_entries_never_share_a_slot(prompts):
-    memory = ObjectMemory(LIMITS)
+    memory = ObjectMemory(LIMITS, FifoPolicy())
     for index in range(100):
         if index in prompts:
             memory.add_prompted(index, 5.0, 0.9)
         else:
-            memory.add_recent(index, 5.0, 0.9)
-        slots = [e.slot for e, _ in FifoPolicy().select(memory, index + 1)]
+            memory.add_tracked(entry_of(index))
+        slots = [e.slot for e, _ in memory.selection(index + 1)]
         pointers = memory.pointer_slots(index + 1)
         assert len(set(slots)) == len(slots) <= LIMITS.slots
         assert len(set(pointers)) == len(pointers) <= LIMITS.pointer_slots
@@ -82,7 +88,7 @@ def test_live_entries_never_share_a_slot(prompts):
 def test_objects_of_different_age_share_a_plan():
     young, old = tracked(1), tracked(9)
     young.prompted[0] = type(young.prompted[0])(8, 0)
-    plan = plan_memories([3, 1], [young, old], FifoPolicy(), 9)
+    plan = plan_memories([3, 1], [young, old], 9)
     np.testing.assert_array_equal(plan.rows, [3, 1])
     np.testing.assert_array_equal(plan.slots[0], [0, -1, -1, -1, -1, -1, -1])
     np.testing.assert_array_equal(plan.ages, [[6] + [-1] * 6, [6, 0, 1, 2, 3, 4, 5]])

@@ -8,8 +8,9 @@ import pytest
 from fake_engine import FakeEngine
 
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import ObjectState
-from tam_ros.tracker.session import Session, SessionOptions
+from tam_ros.tracker.session import Session
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 SECOND = 1_000_000_000

@@ -7,6 +7,11 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 
 LIVE = {
     'lost_after_s': 5.0,
+    'confirm_s': 0.3,
+    'exit_ratio': 0.4,
+    'entry_ratio': 0.8,
+    'max_growth': 9.0,
+    'max_move': 2.0,
     'exclusive_masks': False,
     'overlay_opacity': 0.8,
     'forecast': 'publish_time',
@@ -14,6 +19,9 @@ LIVE = {
     'forecast_masks': True,
 }
 REFUSED = {
+    'exit_ratio': 1.5,
+    'max_growth': 0.5,
+    'memory_policy': 'dam',
     'overlay_opacity': 1.5,
     'lost_after_s': -1.0,
     'exclusive_masks': 'maybe',
@@ -55,7 +63,7 @@ def test_every_number_has_a_range(tracker):
     named = {d.name: d for d in descriptors(tracker)}
     for name in ('image_size', 'threads', 'max_objects', 'max_prompted_frames'):
         assert len(named[name].integer_range) == 1
-    for name in ('lost_after_s', 'overlay_opacity'):
+    for name in set(LIVE) - {'exclusive_masks'}:
         assert len(named[name].floating_point_range) == 1
 
 
@@ -89,6 +97,7 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
         ('image_transport:=theora', "image_transport is 'theora': choose from raw, compressed"),
         ('forecast:=soon', "forecast is 'soon': choose from none, publish_time, fixed_ms"),
         ('mode:=fast', "mode is 'fast': choose from interactive, benchmark"),
+        ('memory_policy:=lru', "memory_policy is 'lru': choose from fifo, quality, dam, tree"),
         ('device:=cuda:9', "device 'cuda:9' is not available here: choose from ['cpu'"),
         ('image_size:=100', '100'),
         ('image_size:=9999', 'image_size'),

@@ -1,0 +1,138 @@
+"""Whether an object counts as visible: what the network sees of it, with memory for doubt.
+
+Networks answer with a mask even where the object has gone: of something else, or of everything.
+What gives this away is a drop of the predicted quality below the object's usual one, often with a
+jump in area or place. Such masks are withheld: neither published nor remembered. All times are
+those of the frames' stamps, so dropped frames do not matter. Knows nothing of sessions or ids.
+"""
+
+import enum
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from tam_ros.tracker.options import SessionOptions
+
+USUAL_S = 1.0  # the last second in which an object was visible says what is usual
+JUMP_S = 0.25  # the limits of jumps are for this time, and grow with longer ones
+MOST_SIGHTINGS = 64  # enough for a second
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the network sees of an object in one frame.
+
+    quality: see `mask_quality`. area: of the mask, as a part of the image. center_xy: of its mass,
+    in image widths and heights.
+    """
+
+    stamp_ns: int
+    quality: float
+    area: float
+    center_xy: tuple[float, float]
+
+
+class Verdict(enum.Enum):
+    """What is made of a frame's mask."""
+
+    VISIBLE = enum.auto()
+    ABSENT = enum.auto()  # the network says so, or gives no mask
+    WITHHELD = enum.auto()  # there is a mask, which is not believed
+
+
+def mask_quality(score: float, iou: float) -> float:
+    """Return presence times predicted IoU, in [0, 1], from a presence logit (as SAM 3 does)."""
+    return math.tanh(score / 2) * iou if score > 0 else 0.0
+
+
+def see_mask(logits: np.ndarray, score: float, iou: float, stamp_ns: int) -> Sighting | None:
+    """Return what (m, m) logits show; None for a presence logit of 0 or less, or no pixel."""
+    if score <= 0:
+        return None
+    moments = cv2.moments((logits > 0).astype(np.uint8), binaryImage=True)
+    cells = moments['m00']
+    if not cells:
+        return None
+    height, width = logits.shape
+    center = ((moments['m10'] / cells + 0.5) / width, (moments['m01'] / cells + 0.5) / height)
+    return Sighting(stamp_ns, mask_quality(score, iou), cells / logits.size, center)
+
+
+class Visibility:
+    """Judges the masks of one object, frame by frame.
+
+    An object stays visible through a doubtful mask, unless doubt lasts for confirm_s. Once
+    hidden, it needs a good mask, or weak ones for confirm_s. A mask that jumps must be good.
+    """
+
+    def __init__(self):
+        self._seen: deque[Sighting] = deque(maxlen=MOST_SIGHTINGS)  # the believed ones
+        self._is_visible = True
+        self._since_ns: int | None = None  # what speaks against the present verdict lasts
+
+    def start(self, sighting: Sighting | None) -> None:
+        """Believe the answer to a prompt, and forget what was usual before.
+
+        Its quality says nothing of that in tracked frames: a given mask is its own answer.
+        """
+        self._seen.clear()
+        self._since_ns = None
+        self._is_visible = sighting is not None
+        if sighting is not None:
+            self._seen.append(replace(sighting, quality=0.0))
+
+    def judge(self, sighting: Sighting | None, options: SessionOptions) -> Verdict:
+        """Judge the next frame's mask."""
+        if sighting is None:
+            self._hide()
+            return Verdict.ABSENT
+        ratio = self._quality_ratio(sighting)
+        is_good = ratio >= max(options.entry_ratio, options.exit_ratio)
+        if not is_good and self._jumps(sighting, options):
+            self._hide()
+            return Verdict.WITHHELD
+        if is_good:
+            self._is_visible, self._since_ns = True, None
+        else:
+            self._weigh(sighting, ratio < options.exit_ratio, options.confirm_s)
+        if not self._is_visible:
+            return Verdict.WITHHELD
+        self._seen.append(sighting)
+        return Verdict.VISIBLE
+
+    def _hide(self) -> None:
+        self._is_visible, self._since_ns = False, None
+
+    def _weigh(self, sighting: Sighting, is_doubtful: bool, confirm_s: float) -> None:
+        """Turn from visible to hidden, or back, once masks have said so for long enough."""
+        if is_doubtful != self._is_visible:
+            self._since_ns = None
+            return
+        if self._since_ns is None:
+            self._since_ns = sighting.stamp_ns
+        if sighting.stamp_ns - self._since_ns >= confirm_s * 1e9:
+            self._is_visible, self._since_ns = not self._is_visible, None
+
+    def _unseen_s(self, sighting: Sighting) -> float:
+        return (sighting.stamp_ns - self._seen[-1].stamp_ns) * 1e-9 if self._seen else 0.0
+
+    def _usual(self) -> list[Sighting]:
+        """Return the believed sightings of the last second in which there were any."""
+        newest_ns = self._seen[-1].stamp_ns if self._seen else 0
+        return [s for s in self._seen if newest_ns - s.stamp_ns <= USUAL_S * 1e9]
+
+    def _quality_ratio(self, sighting: Sighting) -> float:
+        usual = [s.quality for s in self._usual() if s.quality > 0]
+        return sighting.quality / float(np.median(usual)) if usual else 1.0
+
+    def _jumps(self, sighting: Sighting, options: SessionOptions) -> bool:
+        if not self._seen:
+            return False
+        area = float(np.median([s.area for s in self._usual()]))
+        moved = math.dist(sighting.center_xy, self._seen[-1].center_xy) / math.sqrt(area)
+        slack = max(1.0, self._unseen_s(sighting) / JUMP_S)
+        growth = max(sighting.area / area, area / sighting.area)
+        return growth > options.max_growth * slack or moved > options.max_move * slack
