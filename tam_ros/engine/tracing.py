@@ -85,6 +85,10 @@ def halve_graph(path: Path) -> None:
     model = convert_float_to_float16(
         onnx.load(path), keep_io_types=HOST_TENSORS, op_block_list=SINGLE_PRECISION_OPS
     )
+    # The converter casts a tensor once for each of its readers, under one name.
+    nodes = {node.output[0]: node for node in model.graph.node}
+    del model.graph.node[:]
+    model.graph.node.extend(nodes.values())
     onnx.save(model, path)
 
 

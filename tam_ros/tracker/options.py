@@ -50,7 +50,7 @@ class SessionOptions:
         for name in (f.name for f in fields(self) if f.name in RANGES):
             low, high = RANGES[name]
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f'{name} {getattr(self, name)}: use {low:g} to {high:g}')
+                raise ValueError(f'{name} {getattr(self, name):g}: use {low:g} to {high:g}')
 
     def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
         """Return the time to forecast a frame for that is published at publish_ns, if any."""

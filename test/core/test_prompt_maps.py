@@ -36,12 +36,12 @@ def test_clicks_are_brightest_where_they_are(maps):
 
 
 def test_no_prompt_adds_nothing(maps):
-    gains = maps(torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64))
+    gains = maps.show(maps.draw(torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64)))
     assert not any(gain.any() for gain in gains)
 
 
 def wall(maps, points, labels) -> torch.Tensor:
-    points = torch.tensor([points], dtype=torch.float32)
+    points = torch.tensor([points], dtype=torch.float32) / TAM_NANO.image_size
     return maps.wall(points, torch.tensor([labels]))[0, 0]
 
 
@@ -61,3 +61,59 @@ def test_a_click_on_the_object_widens_the_box(maps):
 
 def test_a_click_alone_has_no_wall(maps):
     assert not wall(maps, [(300, 60)], [OBJECT]).any()
+
+
+def seeds(maps, points, labels, **former):
+    points = torch.tensor([points], dtype=torch.float32) / TAM_NANO.image_size
+    return maps.seeds(points, torch.tensor([labels]), **former)
+
+
+def cells(x: slice, y: slice, value: float = 1.0) -> torch.Tensor:
+    """Return the (1, 48 * 48) stride-8 cells with a value in some columns and rows."""
+    side = TAM_NANO.image_size // 8
+    grid = torch.zeros(1, side, side)
+    grid[:, y, x] = value
+    return grid.flatten(1)
+
+
+def test_a_box_seeds_its_inside_and_the_rest(maps):
+    box = seeds(maps, [(96, 48), (192, 96)], [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT])
+    inside = cells(slice(12, 24), slice(6, 12))
+    torch.testing.assert_close(box.inside, inside, atol=1e-5, rtol=0)
+    torch.testing.assert_close(box.objects, inside, atol=1e-5, rtol=0)
+    torch.testing.assert_close(box.rest, 1 - inside, atol=1e-5, rtol=0)
+    assert box.region.tolist() == [True]
+
+
+def test_a_click_seeds_what_is_near_it(maps):
+    click = seeds(maps, [(100, 60)], [OBJECT])
+    row, column = divmod(int(click.objects.argmax()), TAM_NANO.image_size // 8)
+    assert (column, row) == (12, 7)
+    assert click.region.tolist() == [False]
+    assert click.inside.sum() > 10 * click.objects.sum()
+    assert click.rest[0, click.objects.argmax()] < 0.1
+    assert click.rest[0, -1] > 0.99
+
+
+def test_corrections_weigh_as_much_as_the_answer_that_they_refine(maps):
+    former = torch.full((1, 1, TAM_NANO.mask_side, TAM_NANO.mask_side), -20.0)
+    former[..., 40:60, 40:60] = 20
+    corrected = seeds(maps, [(20, 20), (200, 200)], [OBJECT, BACKGROUND], mask_logits=former)
+    answer = cells(slice(20, 30), slice(20, 30))
+    torch.testing.assert_close(corrected.inside, answer, atol=1e-5, rtol=0)
+    added = (corrected.objects * (1 - answer)).sum()
+    assert 0.9 < added / (corrected.objects * answer).sum() < 1.3
+    wrong = (corrected.rest * answer).sum()
+    assert wrong > 0.1 * (corrected.rest * (1 - answer)).sum()
+
+
+def test_a_former_answer_counts_only_where_there_is_one(maps):
+    former = torch.full((2, 1, TAM_NANO.mask_side, TAM_NANO.mask_side), 20.0)
+    points = torch.tensor([[[0.3, 0.3]], [[0.3, 0.3]]])
+    both = maps.seeds(
+        points, torch.full((2, 1), OBJECT), former, refined=torch.tensor([True, False])
+    )
+    alone = maps.seeds(points[1:], torch.full((1, 1), OBJECT))
+    assert both.region.tolist() == [True, False]
+    torch.testing.assert_close(both.objects[1:], alone.objects)
+    torch.testing.assert_close(both.rest[1:], alone.rest)
