@@ -31,6 +31,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--model', default='edgetam', help="its family must be the checkout's")
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--kinds', nargs='+', default=['fp32', 'bf16'], help='of fp32, bf16, fp16 and onnx'
+    )
     parser.add_argument('--sizes', type=int, nargs='+', default=[512, 1024])
     parser.add_argument('--objects', type=int, nargs='+', default=[1, 3, 8])
     parser.add_argument('--frames', type=int, default=17, help='per case; memory is full at 7')
@@ -49,6 +52,7 @@ def main() -> None:
         print('\n## Milliseconds per frame, 1280x720 input, full memory\n', flush=True)
         stages.measure(
             [stages.Case(options.model, s, n) for s in options.sizes for n in options.objects],
+            kinds=options.kinds,
             frames=options.frames,
             threads=options.threads,
             device=options.device,

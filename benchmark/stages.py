@@ -1,5 +1,7 @@
 """Milliseconds per stage and frame of our tracker, beside the reference's in the same run."""
 
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +10,14 @@ import numpy as np
 import torch
 from reference import FULL_MEMORY_FRAME, STAGE_METHODS, ReferenceTracker, median_ms
 
+from tam_ros.engine.export import Origin, export_network
+from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS, NetworkConfig
+from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
+from tam_ros.weights import REPRODUCIBLE
 
 SIZE_WH = (1280, 720)
 
@@ -66,11 +72,32 @@ def noise_frames(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
-def run_ours(case: Case, images_rgb: list[np.ndarray], device: str) -> dict[str, float]:
-    """Return median ms per stage and in total over the frames with full memory."""
-    network = build_network(case.config, 'reproducible')
-    engine = TimedEngine(TorchEngine(network, mode='benchmark', device=device))
-    session, rows = Session(engine), []
+@dataclass(frozen=True)
+class Run:
+    """Median ms per stage and in total of frames with full memory, and the masks of all frames."""
+
+    times_ms: dict[str, float]
+    masks: np.ndarray
+
+
+def make_engine(case: Case, kind: str, device: str, threads: int):
+    """Return our engine for a case; kind: fp32, bf16 or fp16 of PyTorch, or onnx."""
+    network = build_network(case.config, REPRODUCIBLE)
+    soften_attention(network)  # else rounding alone would change the masks
+    if kind != 'onnx':
+        return TorchEngine(network, mode='benchmark', device=device, precision=kind)
+    folder = Path(tempfile.mkdtemp(prefix='onnx_'))
+    try:
+        export_network(network, Origin(case.model, REPRODUCIBLE), folder, report=lambda _: None)
+        return OnnxEngine(folder, mode='benchmark', device=device, threads=threads)
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_ours(case: Case, images_rgb: list[np.ndarray], engine) -> Run:
+    """Track the case's objects."""
+    engine = TimedEngine(engine)
+    session, rows, masks = Session(engine), [], []
     for t, image in enumerate(images_rgb):
         engine.stage_ms = dict.fromkeys(STAGE_METHODS, 0.0)
         start = time.perf_counter()
@@ -79,38 +106,53 @@ def run_ours(case: Case, images_rgb: list[np.ndarray], device: str) -> dict[str,
         if t == 0:
             for click in case.clicks_xy:
                 session.add_prompt(Prompt([click]))
+        masks.append([result.logits > 0 for result in session.objects])
     steady = rows[FULL_MEMORY_FRAME:]
-    return {key: float(np.median([row[key] for row in steady])) for key in steady[0]}
+    times_ms = {key: float(np.median([row[key] for row in steady])) for key in steady[0]}
+    return Run(times_ms, np.array(masks))
+
+
+def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the IoU of all masks of two runs together."""
+    return np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1)
 
 
 def run_reference(
     case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int
 ) -> dict[str, float]:
     """Return the same of the reference; its frame time leaves preprocessing out."""
-    state = build_network(case.config, 'reproducible').state_dict()
-    arrays = {key: value.numpy() for key, value in state.items()}
+    network = build_network(case.config, REPRODUCIBLE)
+    soften_attention(network)
+    arrays = {key: value.numpy() for key, value in network.state_dict().items()}
     sizes = {'model': case.model, 'image_size': case.image_size}
     tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads)
     return median_ms(tracker.run(images_rgb, case.clicks_xy))
 
 
-def measure(cases, *, frames: int, threads: int, device: str, checkout: Path | None) -> None:
-    """Print a table row per case, ours and the reference one after the other."""
+def measure(
+    cases, *, kinds: list[str], frames: int, threads: int, device: str, checkout: Path | None
+) -> None:
+    """Print table rows per case: the reference, and our engines with their ratio to it.
+
+    Masks are compared with those of the first of the kinds.
+    """
     torch.set_num_threads(threads)
     images_rgb = noise_frames(frames)
     columns = [*STAGE_METHODS, 'total']
-    print('| model | px | objects | who | ' + ' | '.join(columns) + ' |')
-    print('|---|---|---|---|' + '---|' * len(columns))
+    print('| model | px | objects | who | ' + ' | '.join(columns) + ' | x reference | mask IoU |')
+    print('|---|---|---|---|' + '---|' * (len(columns) + 2))
     for case in cases:
-        ours = run_ours(case, images_rgb, device)
-        _print_row(case, 'tam_ros', ours)
+        reference, masks = None, None
         if checkout:
             reference = run_reference(case, images_rgb, checkout, threads)
-            _print_row(case, 'reference', reference)
-            ratios = {key: ours[key] / reference[key] for key in columns}
-            _print_row(case, 'ratio', ratios, '.2f')
+            _print_row(case, 'reference', reference, '', '')
+        for kind in kinds:
+            run = run_ours(case, images_rgb, make_engine(case, kind, device, threads))
+            masks = run.masks if masks is None else masks
+            ratio = f'{run.times_ms["total"] / reference["total"]:.2f}' if reference else ''
+            _print_row(case, kind, run.times_ms, ratio, f'{mask_iou(run.masks, masks):.3f}')
 
 
-def _print_row(case: Case, who: str, values: dict[str, float], form: str = '.0f') -> None:
-    cells = ' | '.join(format(value, form) for value in values.values())
+def _print_row(case: Case, who: str, times_ms: dict[str, float], *comparisons: str) -> None:
+    cells = ' | '.join([*(f'{ms:.0f}' for ms in times_ms.values()), *comparisons])
     print(f'| {case.model} | {case.image_size} | {case.objects} | {who} | {cells} |', flush=True)

@@ -71,9 +71,7 @@ class PromptMaps(MapGains):
             refined = torch.ones_like(region) if refined is None else refined
             inside, known = (former.where(refined[:, None], x) for x in (inside, known))
             region = region | refined
-        objects = _joined(known * (1 - off), on)
-        rest = _joined((1 - inside) * (1 - on), off)
-        return Seeds(inside, objects, rest, region)
+        return Seeds(inside, known * (1 - off) + on, (1 - inside) * (1 - on) + off, region)
 
     def draw(self, points_xy: Tensor, labels: Tensor) -> Tensor:
         """Return the (B, MAPS, 4h, 4h) maps of points in 0..1, values from 0 to 1."""
@@ -100,13 +98,6 @@ class PromptMaps(MapGains):
 def _to_cells(maps: Tensor) -> Tensor:
     """Average (B, C, 4h, 4h) maps over stride-8 cells: (B, C, cells)."""
     return F.avg_pool2d(maps, 2).flatten(2)
-
-
-def _joined(region: Tensor, clicks: Tensor) -> Tensor:
-    """Add (B, cells) clicks to a region; together they weigh as much as it does."""
-    mass, clicked = region.sum(1, keepdim=True), clicks.sum(1, keepdim=True)
-    weight = torch.where((mass > 0) & (clicked > 0), mass / clicked.clamp_min(1e-6), 1.0)
-    return region + weight * clicks
 
 
 def _corner(points_xy: Tensor, chosen: Tensor) -> Tensor:

@@ -95,16 +95,18 @@ def test_a_click_seeds_what_is_near_it(maps):
     assert click.rest[0, -1] > 0.99
 
 
-def test_corrections_weigh_as_much_as_the_answer_that_they_refine(maps):
+def test_corrections_change_the_seeds_of_the_answer_that_they_refine(maps):
     former = torch.full((1, 1, TAM_NANO.mask_side, TAM_NANO.mask_side), -20.0)
     former[..., 40:60, 40:60] = 20
     corrected = seeds(maps, [(20, 20), (200, 200)], [OBJECT, BACKGROUND], mask_logits=former)
     answer = cells(slice(20, 30), slice(20, 30))
     torch.testing.assert_close(corrected.inside, answer, atol=1e-5, rtol=0)
-    added = (corrected.objects * (1 - answer)).sum()
-    assert 0.9 < added / (corrected.objects * answer).sum() < 1.3
-    wrong = (corrected.rest * answer).sum()
-    assert wrong > 0.1 * (corrected.rest * (1 - answer)).sum()
+    side = TAM_NANO.image_size // 8
+    missing, wrong = 2 * side + 2, 25 * side + 25  # the cells of the clicks
+    assert corrected.objects[0, missing] > 0.9
+    assert corrected.rest[0, missing] < 0.1
+    assert corrected.objects[0, wrong] < 0.1
+    assert corrected.rest[0, wrong] > 0.9
 
 
 def test_a_former_answer_counts_only_where_there_is_one(maps):
