@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tam_ros.model.config import EdgeTAMConfig, EfficientTAMConfig, NetworkConfig
 from tam_ros.model.layers import rotary_table, rotate, sine_positions
 
+QUERIES_AT_A_TIME = 512  # their scores stay in the cache
 LOG_POOLED = math.log(4)  # a mean of four keys stands for four in the softmax
 
 
@@ -36,16 +37,20 @@ class RotaryAttention(nn.Module):
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attend by two products with a softmax between.
+    """Attend by two products with a softmax between, some queries at a time.
 
     On CPUs PyTorch's fused kernel is no faster in bfloat16 than in float32; products are.
     """
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if mask is not None and mask.dtype == torch.bool:
-        scores = scores.masked_fill(~mask, -math.inf)
-    elif mask is not None:
-        scores = scores + mask
-    return scores.softmax(dim=-1) @ v
+    q, k = q * q.shape[-1] ** -0.5, k.transpose(-1, -2)
+    attended = []
+    for part in q.split(QUERIES_AT_A_TIME, dim=-2):
+        scores = part @ k
+        if mask is not None and mask.dtype == torch.bool:
+            scores = scores.masked_fill(~mask, -math.inf)
+        elif mask is not None:
+            scores = scores + mask
+        attended.append(scores.softmax(dim=-1) @ v)
+    return torch.cat(attended, dim=-2)
 
 
 class MemoryAttentionLayer(nn.Module):
