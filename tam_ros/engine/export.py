@@ -7,7 +7,7 @@ Usage: export_onnx [--model NAME] [--weights FILE] [--image-size PX] [--precisio
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from tam_ros.engine.graphs import (
     write_manifest,
 )
 from tam_ros.engine.stage_graphs import GraphMaker
-from tam_ros.engine.torch_engine import build_network
+from tam_ros.engine.torch_engine import build_network, choose_config
 from tam_ros.engine.tracing import (
     OPSET,
     ExportError,
@@ -67,14 +67,8 @@ def export(
     Raises EngineError, CheckpointError or DownloadError for what cannot be exported, ExportError
     where a graph does something else than the network.
     """
-    if model not in MODELS:
-        raise EngineError(f'model {model!r} is unknown: choose from {", ".join(MODELS)}')
+    config = choose_config(model, image_size)
     source = find_weights(model, weights)
-    config = MODELS[model]
-    try:
-        config = replace(config, image_size=image_size) if image_size else config
-    except ValueError as error:
-        raise EngineError(str(error)) from error
     network = build_network(config, source)
     origin = Origin(
         model, Path(source).name, '' if source == REPRODUCIBLE else sha256_of(Path(source))

@@ -49,18 +49,22 @@ def load_torch_engine(
     weights is a checkpoint file or 'reproducible'; image_size 0 means the model's own.
     Raises EngineError or CheckpointError naming what is wrong.
     """
-    if model not in MODELS:
-        raise EngineError(f'model {model!r} is unknown: choose from {", ".join(MODELS)}')
-    config = MODELS[model]
-    try:
-        config = replace(config, image_size=image_size) if image_size else config
-    except ValueError as error:
-        raise EngineError(str(error)) from error
-    network = build_network(config, weights)
+    network = build_network(choose_config(model, image_size), weights)
     name = Path(weights).name
     return TorchEngine(
         network, model=model, weights=name, mode=mode, device=device, precision=precision
     )
+
+
+def choose_config(model: str, image_size: int = 0) -> NetworkConfig:
+    """Return a model's configuration, 0 for its own size; raises EngineError for what is none."""
+    if model not in MODELS:
+        raise EngineError(f'model {model!r} is unknown: choose from {", ".join(MODELS)}')
+    config = MODELS[model]
+    try:
+        return replace(config, image_size=image_size) if image_size else config
+    except ValueError as error:
+        raise EngineError(str(error)) from error
 
 
 def make_network(config: NetworkConfig) -> TrackingNetwork:
