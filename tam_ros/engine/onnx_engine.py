@@ -106,6 +106,8 @@ class Graph:
     def __init__(self, path: Path, device: Device, threads: int, precision: Precision):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Each graph has threads of its own: those that spin take the cores from the next graph.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._device = device
         self._session = onnxruntime.InferenceSession(
             path, options, providers=_providers(path, device, precision)
