@@ -134,5 +134,5 @@ def test_no_presence_or_no_pixel_is_not_seen():
 @pytest.mark.parametrize(('name', 'low_high'), RANGES.items())
 def test_options_out_of_range_are_named(name, low_high):
     for value in (low_high[0] - 1, low_high[1] * 2):
-        with pytest.raises(ValueError, match=f'{name} {value}: use'):
+        with pytest.raises(ValueError, match=f'{name} {value:g}: use'):
             SessionOptions(**{name: value})
