@@ -91,9 +91,10 @@ class EdgeTAM(TrackingNetwork):
     def _prompt_cue(self, features: Features, prompts: PromptTensors) -> Cue:
         """Return what pictures of points and boxes, and their contrast, say of the masks."""
         points, labels = prompts.points_xy / self.config.image_size, prompts.labels
-        seeds = self.prompt_maps.seeds(points, labels, prompts.mask_logits, prompts.refined)
+        maps = self.prompt_maps.draw(points, labels)
+        seeds = self.prompt_maps.seeds(maps, points, labels, prompts.mask_logits, prompts.refined)
         evidence = self.contrast.evidence(features.keys, seeds)
-        shown = self.prompt_maps.show(self.prompt_maps.draw(points, labels))
+        shown = self.prompt_maps.show(maps)
         prior = self.contrast.prior(evidence, seeds, features.stride4.float())
         return Cue(
             _add_each(shown, self.contrast.show(evidence)),

@@ -51,17 +51,18 @@ class PromptMaps(MapGains):
 
     def seeds(
         self,
+        maps: Tensor,
         points_xy: Tensor,
         labels: Tensor,
         mask_logits: Tensor | None = None,
         refined: Tensor | None = None,
     ) -> Seeds:
-        """Return what (B, N, 2) points in 0..1 say of the stride-8 cells.
+        """Return what (B, N, 2) points in 0..1, and the maps drawn of them, say of the cells.
 
         mask_logits: (B, 1, 4h, 4h), a former answer that they refine; refined: (B,) bool, whose
         counts, None for all.
         """
-        box, on, off = _to_cells(self.draw(points_xy, labels)).unbind(1)
+        box, on, off = _to_cells(maps).unbind(1)
         around = self._blobs(points_xy, labels == OBJECT, CLICK_REACH)[:, None]
         region = (labels == BOX_TOP_LEFT).any(1)
         inside = box.where(region[:, None], _to_cells(around)[:, 0])

@@ -65,7 +65,8 @@ def test_a_click_alone_has_no_wall(maps):
 
 def seeds(maps, points, labels, **former):
     points = torch.tensor([points], dtype=torch.float32) / TAM_NANO.image_size
-    return maps.seeds(points, torch.tensor([labels]), **former)
+    labels = torch.tensor([labels])
+    return maps.seeds(maps.draw(points, labels), points, labels, **former)
 
 
 def cells(x: slice, y: slice, value: float = 1.0) -> torch.Tensor:
@@ -112,10 +113,10 @@ def test_corrections_change_the_seeds_of_the_answer_that_they_refine(maps):
 def test_a_former_answer_counts_only_where_there_is_one(maps):
     former = torch.full((2, 1, TAM_NANO.mask_side, TAM_NANO.mask_side), 20.0)
     points = torch.tensor([[[0.3, 0.3]], [[0.3, 0.3]]])
-    both = maps.seeds(
-        points, torch.full((2, 1), OBJECT), former, refined=torch.tensor([True, False])
-    )
-    alone = maps.seeds(points[1:], torch.full((1, 1), OBJECT))
+    labels = torch.full((2, 1), OBJECT)
+    drawn = maps.draw(points, labels)
+    both = maps.seeds(drawn, points, labels, former, refined=torch.tensor([True, False]))
+    alone = maps.seeds(drawn[1:], points[1:], labels[1:])
     assert both.region.tolist() == [True, False]
     torch.testing.assert_close(both.objects[1:], alone.objects)
     torch.testing.assert_close(both.rest[1:], alone.rest)
