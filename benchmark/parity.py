@@ -11,17 +11,15 @@ import numpy as np
 from reference import ReferenceTracker
 from stages import Case
 
-from tam_ros.engine.torch_engine import TorchEngine, build_network
+from tam_ros.engine.torch_engine import TorchEngine
 from tam_ros.model.network import TrackingNetwork
-from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 
 
 def measure(case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int) -> None:
     """Print per frame how far the objects' logits at video size are apart, at most."""
-    network = build_network(case.config, 'reproducible')
-    soften_attention(network)
+    network = case.calm_network()
     arrays = {key: value.numpy().copy() for key, value in network.state_dict().items()}
     sizes = {'model': case.model, 'image_size': case.image_size}
     reference = ReferenceTracker(checkout, arrays, **sizes, threads=threads, float32_memory=True)

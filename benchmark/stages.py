@@ -14,6 +14,7 @@ from tam_ros.engine.export import Origin, export_network
 from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS, NetworkConfig
+from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
@@ -59,6 +60,12 @@ class Case:
         """The network's configuration."""
         return replace(MODELS[self.model], image_size=self.image_size)
 
+    def calm_network(self) -> TrackingNetwork:
+        """Return the network with softened attention: else rounding would change the masks."""
+        network = build_network(self.config, REPRODUCIBLE)
+        soften_attention(network)
+        return network
+
     @property
     def clicks_xy(self) -> list[tuple[float, float]]:
         """One click per object, in a row."""
@@ -82,8 +89,7 @@ class Run:
 
 def make_engine(case: Case, kind: str, device: str, threads: int):
     """Return our engine for a case; kind: fp32, bf16 or fp16 of PyTorch, or onnx."""
-    network = build_network(case.config, REPRODUCIBLE)
-    soften_attention(network)  # else rounding alone would change the masks
+    network = case.calm_network()
     if kind != 'onnx':
         return TorchEngine(network, mode='benchmark', device=device, precision=kind)
     folder = Path(tempfile.mkdtemp(prefix='onnx_'))
@@ -121,9 +127,7 @@ def run_reference(
     case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int
 ) -> dict[str, float]:
     """Return the same of the reference; its frame time leaves preprocessing out."""
-    network = build_network(case.config, REPRODUCIBLE)
-    soften_attention(network)
-    arrays = {key: value.numpy() for key, value in network.state_dict().items()}
+    arrays = {key: value.numpy() for key, value in case.calm_network().state_dict().items()}
     sizes = {'model': case.model, 'image_size': case.image_size}
     tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads)
     return median_ms(tracker.run(images_rgb, case.clicks_xy))

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,7 @@ import torch
 from calm import calm_network
 
 from tam_ros.engine.export import Origin, export_network
-from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import MODELS
-from tam_ros.model.reproducible import soften_attention
+from tam_ros.engine.torch_engine import TorchEngine, build_network, choose_config
 from tam_ros.weights import REPRODUCIBLE
 
 torch.set_num_threads(min(4, os.cpu_count() or 1))
@@ -37,10 +34,10 @@ def exported(tmp_path_factory):
 
     @functools.cache
     def export(model: str, image_size: int, calm: bool = True) -> Path:
-        config = replace(MODELS[model], image_size=image_size)
-        network = build_network(config, REPRODUCIBLE)
         if calm:
-            soften_attention(network)
+            network = calm_network(image_size, model)
+        else:
+            network = build_network(choose_config(model, image_size), REPRODUCIBLE)
         folder = tmp_path_factory.mktemp(model)
         export_network(network, Origin(model, REPRODUCIBLE), folder)
         return folder
