@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tam_ros.engine.base import MemoryPlan
+
 
 @dataclass(frozen=True)
 class MatchGroups:
@@ -17,6 +19,40 @@ class MatchGroups:
     hints: np.ndarray
     members: np.ndarray
     places: np.ndarray
+
+
+@dataclass(frozen=True)
+class StoredGroups:
+    """Where in the store the groups of a plan lie.
+
+    leader_rows, leader_slots: (G,) of the remembered frames' keys. member_rows, member_slots:
+    (G, V) of their masks. hints, places: as in MatchGroups.
+    """
+
+    leader_rows: np.ndarray
+    leader_slots: np.ndarray
+    hints: np.ndarray
+    member_rows: np.ndarray
+    member_slots: np.ndarray
+    places: np.ndarray
+
+
+def locate_groups(plan: MemoryPlan, *, together: bool = True) -> StoredGroups:
+    """Return where a plan's matched memories lie; together: objects of one frame in one group."""
+    groups = group_matches(plan.matched_frames if together else _apart(plan.matched_frames))
+    return StoredGroups(
+        leader_rows=plan.rows[groups.leaders],
+        leader_slots=plan.matched[groups.leaders, groups.hints],
+        hints=groups.hints,
+        member_rows=plan.rows[groups.members],
+        member_slots=plan.matched[groups.members, groups.hints[:, None]],
+        places=groups.places,
+    )
+
+
+def _apart(frames: np.ndarray) -> np.ndarray:
+    """Return other frames, of which no two objects remember the same."""
+    return np.arange(len(frames))[:, None].repeat(frames.shape[1], axis=1)
 
 
 def group_matches(frames: np.ndarray) -> MatchGroups:

@@ -22,7 +22,7 @@ from tam_ros.engine.base import (
     NumericMode,
 )
 from tam_ros.engine.graphs import Manifest, Precision, graph_path, read_manifest
-from tam_ros.engine.grouping import group_matches
+from tam_ros.engine.grouping import locate_groups
 from tam_ros.engine.padding import pad_plan, padded_count
 
 PROVIDERS = {
@@ -109,10 +109,9 @@ class Graph:
         # Each graph has threads of its own: those that spin take the cores from the next graph.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._device = device
-        self._session = onnxruntime.InferenceSession(
-            path, options, providers=_providers(path, device, precision)
-        )
-        _check_provider(self._session, path, device)
+        providers = _providers(path, device, precision)
+        self._session = onnxruntime.InferenceSession(path, options, providers=providers)
+        _check_provider(self._session, path, providers[0])
         self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
         self._outputs = [o.name for o in self._session.get_outputs()]
 
@@ -151,11 +150,11 @@ _DTYPES = {
 }
 
 
-def _providers(path: Path, device: Device, precision: Precision) -> list:
-    """Return the providers of a graph, first choice first."""
-    cuda = ('CUDAExecutionProvider', {'device_id': device.index})
+def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[str, dict]]:
+    """Return the providers of a graph and their options, first choice first."""
+    cuda = (PROVIDERS['cuda'], {'device_id': device.index})
     if device.kind == 'cpu':
-        return ['CPUExecutionProvider']
+        return [(PROVIDERS['cpu'], {})]
     if device.kind == 'cuda' or path.stem in NOT_FOR_TENSORRT:
         return [cuda]
     cache = path.parent / TENSORRT_CACHE
@@ -167,13 +166,12 @@ def _providers(path: Path, device: Device, precision: Precision) -> list:
         'trt_engine_cache_path': str(cache),
         'trt_timing_cache_enable': True,
     }
-    return [('TensorrtExecutionProvider', options), cuda]
+    return [(PROVIDERS['tensorrt'], options), cuda]
 
 
-def _check_provider(session: onnxruntime.InferenceSession, path: Path, device: Device) -> None:
-    """Raise EngineError where ONNX Runtime fell back to another provider than was asked for."""
-    wanted = PROVIDERS['cuda' if path.stem in NOT_FOR_TENSORRT else device.kind]
-    wanted = PROVIDERS['cpu'] if device.kind == 'cpu' else wanted
+def _check_provider(session: onnxruntime.InferenceSession, path: Path, first_choice) -> None:
+    """Raise EngineError where ONNX Runtime fell back to another provider than its first choice."""
+    wanted, _ = first_choice
     if session.get_providers()[0] != wanted:
         raise EngineError(
             f'{wanted} could not be started for {path.name}: onnxruntime would use '
@@ -291,7 +289,7 @@ class OnnxEngine:
             plan = pad_plan(plan, memories, store.pointer_slots)
         inputs = {key: getattr(plan, key) for key in graphs.PLAN}
         if self.manifest.dense_tokens:
-            inputs |= _group_inputs(plan, together=not self._static)
+            inputs |= vars(locate_groups(plan, together=not self._static))
         attended = self._run(name, {**features, **store.arrays, **inputs})['attended']
         return DeviceArray(attended.value, count)
 
@@ -391,26 +389,6 @@ def _decoded(
         candidate_logits=candidate_logits,
         candidate_ious=candidate_ious,
     )
-
-
-def _group_inputs(plan: MemoryPlan, *, together: bool) -> dict[str, np.ndarray]:
-    """Return what the graph matches; together: objects that remember the same frame at once."""
-    frames = plan.matched_frames if together else _apart(plan.matched_frames)
-    groups = group_matches(frames)
-    hints = groups.hints
-    return {
-        'leader_rows': plan.rows[groups.leaders],
-        'leader_slots': plan.matched[groups.leaders, hints],
-        'hints': hints,
-        'member_rows': plan.rows[groups.members],
-        'member_slots': plan.matched[groups.members, hints[:, None]],
-        'places': groups.places,
-    }
-
-
-def _apart(frames: np.ndarray) -> np.ndarray:
-    """Return other frames, of which no two objects remember the same."""
-    return np.arange(len(frames))[:, None].repeat(frames.shape[1], axis=1)
 
 
 def _rows_of(plan: MemoryPlan, chosen: np.ndarray, memories: int) -> MemoryPlan:

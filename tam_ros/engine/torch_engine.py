@@ -19,7 +19,7 @@ from tam_ros.engine.base import (
     MemoryPlan,
     NumericMode,
 )
-from tam_ros.engine.grouping import group_matches
+from tam_ros.engine.grouping import locate_groups
 from tam_ros.model.checkpoint import load_weights
 from tam_ros.model.config import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.model.edgetam import EdgeTAM
@@ -199,14 +199,12 @@ class TorchEngine:
     def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
         """Gather the masks to be carried; objects that remember the same frame share its keys."""
         attended = self._network.config.attended_tokens
-        groups = group_matches(plan.matched_frames)
-        rows, slots = self._tensor(plan.rows), self._tensor(plan.matched)
-        leaders, hints = self._tensor(groups.leaders), self._tensor(groups.hints)
-        keys = store.memories[rows[leaders], slots[leaders, hints], attended:, :-SUBPIXELS]
-        members = self._tensor(groups.members)  # G, V
-        slots = slots[members, hints[:, None]]
-        masks = store.memories[rows[members], slots, attended:, -SUBPIXELS:]
-        return DenseMemories(keys, masks, hints, self._tensor(groups.places))
+        groups = {name: self._tensor(array) for name, array in vars(locate_groups(plan)).items()}
+        leaders = groups['leader_rows'], groups['leader_slots']
+        members = groups['member_rows'], groups['member_slots']
+        keys = store.memories[(*leaders, slice(attended, None), slice(-SUBPIXELS))]
+        masks = store.memories[(*members, slice(attended, None), slice(-SUBPIXELS, None))]
+        return DenseMemories(keys, masks, groups['hints'], groups['places'])
 
     @torch.inference_mode()
     def decode_mask(
