@@ -1,6 +1,7 @@
 """Trace stages to ONNX files, halve their precision, and compare them with PyTorch."""
 
 import contextlib
+import itertools
 import logging
 import warnings
 from collections.abc import Sequence
@@ -58,7 +59,9 @@ def write_graph(graph: StageGraph, path: Path) -> None:
             dynamic_shapes=(_dimensions(graph.varying),),
             verbose=False,
         )
-    onnx.save(program.model_proto, path)
+    model = program.model_proto
+    _strip(model)
+    onnx.save(model, path)
 
 
 def write_rows_graph(path: Path) -> None:
@@ -117,6 +120,14 @@ def compare_graph(graph: StageGraph, path: Path, precision: Precision) -> Differ
             f'{MEDIAN_DIFFERENCE[precision]} is allowed'
         )
     return Difference(largest, median)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes for debugging, above all this machine's paths."""
+    graph = model.graph
+    named = (graph.input, graph.output, graph.value_info, graph.initializer, graph.node)
+    for item in (model, graph, *model.functions, *itertools.chain(*named)):
+        del item.metadata_props[:]
 
 
 def _dimensions(varying: Sequence[dict[int, str]]) -> tuple[dict[int, torch.export.Dim], ...]:

@@ -3,12 +3,14 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 from calm import calm_network
 
+import tam_ros
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.export import export, main
 from tam_ros.engine.graphs import (
@@ -105,6 +107,12 @@ def test_warming_up_leaves_no_trace(trained, frames):
     session.step(frames[0], 0)
     session.add_prompt(Prompt(box_xyxy=(60, 80, 120, 140)))
     np.testing.assert_array_equal(session.step(frames[1], 1).objects[0].logits, warm)
+
+
+def test_graphs_do_not_tell_where_they_were_made(trained):
+    source = str(Path(tam_ros.__file__).parent).encode()
+    for path in trained.glob('*.onnx'):
+        assert source not in path.read_bytes(), path.name
 
 
 def test_half_precision_keeps_the_masks(trained, frames, tmp_path):
