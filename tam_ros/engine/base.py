@@ -126,6 +126,9 @@ class Engine(Protocol):
     def encode_image(self, image: np.ndarray) -> Array:
         """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255; returns features."""
 
+    def nbytes(self, features: Array) -> int:
+        """Return the bytes that an encoded image occupies."""
+
     def attend_memory(self, features: Array, store: MemoryStore, plan: MemoryPlan) -> Array:
         """Condition features on the planned memories; returns an opaque batch of B."""
 

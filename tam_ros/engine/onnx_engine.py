@@ -263,6 +263,10 @@ class OnnxEngine:
         """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""
         return self._run(graphs.ENCODE_IMAGE, {'image': image})
 
+    def nbytes(self, features: Features) -> int:
+        """Return the bytes that an encoded image occupies."""
+        return sum(part.value.tensor_size_in_bytes() for part in features.values())
+
     def attend_memory(self, features: Features, store: OnnxMemoryStore, plan: MemoryPlan) -> Input:
         """Condition features on the planned memories of B objects."""
         single = (plan.slots >= 0).sum(axis=1) == 1

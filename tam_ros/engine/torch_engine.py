@@ -177,6 +177,10 @@ class TorchEngine:
         pixels = pixels.permute(2, 0, 1)[None].float()  # channels innermost in memory, as read
         return self._network.encode_image(pixels)
 
+    def nbytes(self, features: Features) -> int:
+        """Return the bytes that an encoded image occupies."""
+        return sum(part.nbytes for part in features if part is not None)
+
     @torch.inference_mode()
     def attend_memory(
         self, features: Features, store: TorchMemoryStore, plan: MemoryPlan

@@ -127,6 +127,12 @@ SETTINGS = {
     'forecast_masks': Setting(
         False, 'Publish forecast masks beside the forecast boxes.', live=True
     ),
+    'history_s': _option(
+        'history_s',
+        'Seconds for which frames are kept, encoded, for prompts and detections that come late.',
+    ),
+    'history_frames': _option('history_frames', 'Frames that are kept so at most.'),
+    'history_mb': _option('history_mb', 'MiB that they may take, on the device.'),
     'overlay_opacity': Setting(
         0.45, 'Opacity of the masks in the overlay.', live=True, low=0.0, high=1.0
     ),

@@ -49,10 +49,15 @@ class ObjectServices:
             result = self._session.add_prompt(
                 prompt, object_id=request.object_id, label=request.label
             )
-            response.object = conversions.result_to_object(result, self._header())
+            header = Header(
+                stamp=conversions.ns_to_stamp(result.stamp_ns), frame_id=self._header().frame_id
+            )
+            response.object = conversions.result_to_object(result, header)
             return f'object {result.object_id}: score {result.score:.2f}'
 
-        return self._answer(response, job)
+        # Its frame may have come already, and wait.
+        is_stamped = conversions.stamp_to_ns(request.header.stamp) != 0
+        return self._answer(response, job, after_waiting=is_stamped)
 
     def _remove_object(self, request: RemoveObject.Request, response: RemoveObject.Response):
         def job() -> str:
@@ -81,10 +86,10 @@ class ObjectServices:
             self._log.warning('the tracker is stopping: the list is empty')
         return response
 
-    def _answer(self, response, job: Callable[[], str]):
+    def _answer(self, response, job: Callable[[], str], *, after_waiting: bool = False):
         """Have a job done and say in the response how it went."""
         try:
-            response.message = self._worker.submit(job).result()
+            response.message = self._worker.submit(job, after_waiting=after_waiting).result()
             response.success = True
         except PromptError as error:
             response.message = str(error)

@@ -21,6 +21,7 @@ class Worker(Generic[Frame]):
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._jobs: deque[tuple[Callable, Future]] = deque()
+        self._is_frame_first = False
         self._stopping = False
         self.dropped = 0  # frames replaced by newer ones before their turn
         self.failure: BaseException | None = None
@@ -37,13 +38,19 @@ class Worker(Generic[Frame]):
             self._waiting = frame
             self._changed.notify()
 
-    def submit(self, job: Callable[[], Result]) -> 'Future[Result]':
-        """Have a job done after the frame in progress, before the next; cancelled on stop."""
+    def submit(
+        self, job: Callable[[], Result], *, after_waiting: bool = False
+    ) -> 'Future[Result]':
+        """Have a job done after the frame in progress, before the next; cancelled on stop.
+
+        after_waiting: a frame that waits goes first, if there is one.
+        """
         future: Future = Future()
         with self._changed:
             if self._stopping or self.failure:
                 future.cancel()
             else:
+                self._is_frame_first |= after_waiting and self._waiting is not None
                 self._jobs.append((job, future))
                 self._changed.notify()
         return future
@@ -72,11 +79,12 @@ class Worker(Generic[Frame]):
             self._changed.wait_for(lambda: self._stopping or self._jobs or self._waiting)
             if self._stopping:
                 return False
-            if self._jobs:
+            if self._jobs and not self._is_frame_first:
                 work, future = self._jobs.popleft()
             else:
                 frame, self._waiting = self._waiting, None
                 work, future = None, None
+                self._is_frame_first = False
         if work is None:
             self._process_frame(frame)
         elif future.set_running_or_notify_cancel():

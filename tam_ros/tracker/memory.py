@@ -153,10 +153,10 @@ class ObjectMemory:
         """Remember a prompted frame and return its slot, of a memory and of a pointer alike.
 
         The same frame prompted again keeps its slot. When full, the oldest but the first makes
-        room: the first prompt is never forgotten. A tracked entry of the frame is dropped, and
-        so are all pathways but the published one, which the user has seen.
+        room: the first prompt is never forgotten. Tracked entries since that frame are dropped,
+        and so are all pathways but the published one, which the user has seen.
         """
-        self.pathways = [_without(frame_index, self.pathways[0])]
+        self.pathways = [_before(frame_index, self.pathways[0])]
         again = [e for e in self.prompted if e.frame_index == frame_index]
         if again:
             self.prompted.remove(again[0])
@@ -166,6 +166,16 @@ class ObjectMemory:
         self.prompted.append(MemoryEntry(frame_index, slot, score, iou))
         self.prompted.sort(key=lambda e: e.frame_index)
         return slot
+
+    def is_prompted(self, frame_index: int) -> bool:
+        """Return whether a frame was prompted."""
+        return any(entry.frame_index == frame_index for entry in self.prompted)
+
+    def beside(self, frame_index: int) -> 'ObjectMemory':
+        """Return what is remembered of prompts on other frames, and of tracked ones before."""
+        prompted = [e for e in self.prompted if e.frame_index != frame_index]
+        pathways = [_before(frame_index, self.pathways[0])]
+        return replace(self, prompted=prompted, pathways=pathways)
 
     def follow(self, branches: Sequence[Branch]) -> None:
         """Go on with copies of some pathways, the first to be published, and drop the others."""
@@ -206,16 +216,11 @@ class ObjectMemory:
         return next(slot for slot in itertools.count(self.limits.prompted) if slot not in used)
 
 
-def _without(frame_index: int, pathway: Pathway) -> Pathway:
-    def others(entries):
-        return tuple(e for e in entries if e.frame_index != frame_index)
+def _before(frame_index: int, pathway: Pathway) -> Pathway:
+    def earlier(entries):
+        return tuple(e for e in entries if e.frame_index < frame_index)
 
-    return replace(
-        pathway,
-        memories=others(pathway.memories),
-        pointers=others(pathway.pointers),
-        log_score=0.0,
-    )
+    return Pathway(earlier(pathway.memories), earlier(pathway.pointers))
 
 
 def _placed(entries: Sequence[MemoryEntry], slot: int) -> tuple[MemoryEntry, ...]:

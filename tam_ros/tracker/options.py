@@ -12,6 +12,9 @@ RANGES = {  # smallest and largest value of each number
     'max_growth': (1.0, 1000.0),
     'max_move': (0.01, 1000.0),
     'forecast_ms': (0.0, MAX_HORIZON_S * 1e3),
+    'history_s': (0.0, 10.0),
+    'history_frames': (1, 1000),
+    'history_mb': (0.0, 65536.0),
 }
 
 
@@ -24,6 +27,9 @@ class SessionOptions:
 
     forecast: what time objects are forecast for: that of publishing, or forecast_ms after the
     frame's; with 'none' their motion is not followed.
+
+    history_s, history_frames, history_mb: how long, how many and how much (MiB) of the newest
+    frames are kept encoded, for prompts that come late; the newest frame always is.
 
     The others say when a mask is withheld (see `visibility`); ratios are parts of the quality
     that the object's masks usually have, and a benchmark engine uses none of them:
@@ -43,6 +49,9 @@ class SessionOptions:
     entry_ratio: float = 0.7
     max_growth: float = 6.0
     max_move: float = 1.0
+    history_s: float = 1.0
+    history_frames: int = 32
+    history_mb: float = 256.0
 
     def __post_init__(self):
         if self.forecast not in FORECAST_TIMES:

@@ -61,6 +61,7 @@ class ObjectResult:
     score: predicted IoU of the mask in [0, 1], 0 where the object is not visible.
     logits: (m, m) float32 low-resolution mask logits over the whole image.
     motion: how the object moves; None where it is not visible or the session does not forecast.
+    stamp_ns: of the frame.
     """
 
     object_id: int
@@ -70,6 +71,7 @@ class ObjectResult:
     logits: np.ndarray
     _masks: FrameMasks = field(repr=False)
     motion: Motion | None = field(default=None, repr=False)
+    stamp_ns: int = 0
 
     def forecast(self, time_ns: int) -> Forecast | None:
         """Return where the object will be; None without a motion, or for a time out of reach."""

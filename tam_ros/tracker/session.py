@@ -1,43 +1,33 @@
 """The streaming session: frames and prompts in, masks of every object out.
 
 One verb, `step`, processes a frame; prompts, removals and resets take effect between steps, on
-the newest frame. Nothing grows with the number of frames. Not thread-safe: one owner calls it.
+the newest frame or on one of those before it that are kept. Nothing grows with the number of
+frames. Not thread-safe: one owner calls it.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
-from tam_ros.masks import fill_small_holes
-from tam_ros.preprocess import check_image, logits_of_mask, network_mask, resize_video_frame
-from tam_ros.prompts import Prompt, PromptError, check_prompt, merge_prompts, network_points
-from tam_ros.tracker.answers import (
-    Answer,
-    answers_of,
-    branch_memory,
-    mask_logits_of,
-    remember,
-)
+from tam_ros.engine.base import Engine
+from tam_ros.preprocess import check_image, resize_video_frame
+from tam_ros.prompts import Prompt, PromptError, check_prompt
 from tam_ros.tracker.forecast import Motion
-from tam_ros.tracker.memory import (
-    MemoryEntry,
-    MemoryLimits,
-    MemoryPolicy,
-    ObjectMemory,
-    Slots,
-    plan_memories,
-)
+from tam_ros.tracker.history import History
+from tam_ros.tracker.late import LateTracks
+from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy, ObjectMemory
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
+from tam_ros.tracker.prompting import PromptDecoder
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
-from tam_ros.tracker.track import Frame, Track
-from tam_ros.tracker.visibility import Verdict, see_mask
+from tam_ros.tracker.track import Frame, Given, Track
+from tam_ros.tracker.tracking import Tracking
+from tam_ros.tracker.visibility import see_mask
 from tam_ros.tracker.warm_up import warm_up
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
-PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
 
 
 class Session:
@@ -45,6 +35,7 @@ class Session:
 
     engine: runs the network. max_objects and max_prompted_frames bound the memory, which is
     allocated here once. policy chooses memories (see `policies`), and may bound the objects too.
+    clock: seconds, by which late objects are carried on without delaying the others.
     """
 
     def __init__(
@@ -55,6 +46,7 @@ class Session:
         max_objects: int = 16,
         max_prompted_frames: int = 4,
         policy: MemoryPolicy | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ):
         if not 1 <= max_objects <= LARGEST_ID:
             raise ValueError(f'max_objects {max_objects}: use 1 to {LARGEST_ID}')
@@ -70,8 +62,12 @@ class Session:
             max_prompted_frames, engine.spec.recent_memories, pathways=self._policy.pathways
         )
         self._store = engine.allocate_store(self._max_objects, limits.slots, limits.pointer_slots)
-        self._tracks: dict[int, Track] = {}
-        self._frame: Frame | None = None
+        self._clock = clock
+        self._decoder = PromptDecoder(engine, self._store)
+        self._tracking = Tracking(engine, self._store)
+        self._late = LateTracks(self._tracking, clock)
+        self._history = History()
+        self._tracks: dict[int, Track] = {}  # those that are seen in, or missed from, every frame
         self._last_id = 0
 
     def warm_up(self) -> None:
@@ -87,45 +83,40 @@ class Session:
         another image size, resets the session first, as the result then says.
         """
         check_image(image_rgb)
-        size_wh = (image_rgb.shape[1], image_rgb.shape[0])
-        reset_reason = self._reason_to_reset(size_wh, stamp_ns)
+        started = self._clock()
+        reset_reason = self._reason_to_reset((image_rgb.shape[1], image_rgb.shape[0]), stamp_ns)
         if reset_reason:
             self.reset()
+            self._history.clear()
         self._remember_prompts()
-        image = resize_video_frame(image_rgb, self._engine.spec.image_size)
-        index = self._frame.index + 1 if self._frame else 0
-        self._frame = Frame(index, stamp_ns, size_wh, self._engine.encode_image(image))
+        frame = self._encode(image_rgb, stamp_ns)
         if self._tracks:
-            self._track()
+            self._tracking.track(frame, list(self._tracks.values()), self.options)
+        budget_s = self._clock() - started
+        self._admit(self._late.carry(self._history, self.options, budget_s))
         return replace(self._follow_motion(self.latest()), reset_reason=reset_reason)
 
     def add_prompt(
         self, prompt: Prompt, *, object_id: int = 0, label: str = '', tentative: bool = False
     ) -> ObjectResult:
-        """Start an object, or refine the one with object_id, on the newest frame.
+        """Start an object, or refine the one with object_id, on the prompt's frame.
 
         tentative: the object is only proposed, and TENTATIVE until `confirm`, or until a prompt
-        that is not tentative refines it. Returns its answer on that frame. Raises PromptError if
-        the prompt cannot be applied; every object is then as it was.
+        that is not tentative refines it. Returns its answer on that frame. An object that starts
+        on an earlier frame than the newest is among the results once it has caught up. Raises
+        PromptError if the prompt cannot be applied; every object is then as it was.
         """
-        frame = self._frame_of(prompt)
+        frame = self.frame_at(prompt.stamp_ns)
         track = self._find(object_id) if object_id else None
         if track is None:
             self._check_room()
         prompt = check_prompt(prompt, frame.size_wh, is_new=track is None)
-        if track is not None:
-            prompt = merge_prompts(track.prompt, prompt)
-        logits, decoded = self._decode_prompt(frame, prompt, track)
-        if decoded.score[0] <= 0:
-            raise PromptError(
-                f'no object found at the prompt (presence score {decoded.score[0]:.2f}, needs > 0)'
-            )
-        track = track or self._new_track(label)
-        self._answer(track, prompt, logits, decoded)
+        given = self._decoder.decode(frame, prompt, track)
+        if track is None:
+            return self.start(frame, given, label=label, tentative=tentative)
         track.label = label or track.label
-        track.motion = None  # what a prompt changes is no motion
-        track.tentative = tentative and (track.tentative or not object_id)
-        return self._follow_motion(self.latest()).find(track.object_id)
+        track.tentative &= tentative
+        return self.correct(frame, given, object_id)
 
     def confirm(self, object_id: int) -> None:
         """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
@@ -133,11 +124,14 @@ class Session:
 
     def remove(self, object_id: int) -> None:
         """Forget an object; raises PromptError for an unknown id."""
-        del self._tracks[self._find(object_id).object_id]
+        self._find(object_id)
+        self._tracks.pop(object_id, None)
+        self._late.tracks.pop(object_id, None)
 
     def reset(self) -> None:
         """Forget all objects. Their ids are not used again."""
         self._tracks.clear()
+        self._late.tracks.clear()
 
     def object_at(self, x: float, y: float) -> int:
         """Return the id of the object whose mask holds a pixel of the newest frame, 0 for none."""
@@ -149,16 +143,16 @@ class Session:
     @property
     def has_frame(self) -> bool:
         """Whether a frame has arrived, so that prompts can be applied."""
-        return self._frame is not None
+        return self._history.newest is not None
 
     @property
     def objects(self) -> Sequence[ObjectResult]:
         """All objects on the newest frame, in order of their ids."""
-        return self.latest().objects if self._frame else ()
+        return self.latest().objects if self.has_frame else ()
 
     def latest(self) -> FrameResult:
         """Return the newest frame with all that prompts changed since; needs a frame."""
-        frame = self._frame
+        frame = self._history.newest
         visible = {t.object_id: t.logits for t in self._tracks.values() if t.visible}
         masks = FrameMasks(visible, frame.size_wh, exclusive=self.options.exclusive_masks)
         objects = tuple(
@@ -170,15 +164,66 @@ class Session:
                 track.logits,
                 masks,
                 track.motion_at(frame.stamp_ns),
+                stamp_ns=frame.stamp_ns,
             )
             for track in self._tracks.values()
         )
         return FrameResult(frame.stamp_ns, frame.size_wh, objects)
 
-    # -- tracking ---------------------------------------------------------------------------
+    # -- what detections need beside it -------------------------------------------------------
+
+    def frame_at(self, stamp_ns: int | None) -> Frame:
+        """Return the frame of a stamp, or the newest; raises PromptError where there is none."""
+        if not self.has_frame:
+            raise PromptError('no frame has arrived yet: is the camera publishing?')
+        return self._history.newest if stamp_ns is None else self._history.at(stamp_ns)
+
+    def is_ahead(self, stamp_ns: int) -> bool:
+        """Return whether a stamp belongs to a frame that is yet to come."""
+        return self._history.is_ahead(stamp_ns)
+
+    def start(
+        self, frame: Frame, given: Given, *, label: str = '', tentative: bool = False
+    ) -> ObjectResult:
+        """Start an object with what its prompt was answered; raises PromptError without room."""
+        self._check_room()
+        track = Track(
+            self._next_id(),
+            label,
+            self._free_row(),
+            ObjectMemory(self._limits, self._policy),
+            frame.index,
+            given.logits,
+            given.score,
+            given.iou,
+            visible_ns=frame.stamp_ns,
+            tentative=tentative,
+        )
+        return self._answer(track, frame, given)
+
+    def correct(self, frame: Frame, given: Given, object_id: int) -> ObjectResult:
+        """Take a prompt's answer as that of an object; raises PromptError for an unknown id.
+
+        In an earlier frame, it takes the place of all that was remembered since.
+        """
+        track = self._find(object_id)
+        if track.owes_memory and given.frame_index != track.given.frame_index:
+            self._remember_prompts()
+        if track.object_id in self._late.tracks or frame is self._history.newest:
+            return self._answer(track, frame, given)
+        track.given = given
+        self._tracking.remember_prompts(frame, [track])
+        frame.note(object_id, given.logits, visible=True, iou=given.iou)
+        track.motion = None
+        if not track.memory.is_prompted(self._history.newest.index):
+            track.visibility.start(see_mask(given.logits, given.score, given.iou, frame.stamp_ns))
+            self._tracking.track(self._history.newest, [track], self.options)
+        return self._result_on(frame, track)
+
+    # -- frames -----------------------------------------------------------------------------
 
     def _reason_to_reset(self, size_wh: tuple[int, int], stamp_ns: int) -> str:
-        frame = self._frame
+        frame = self._history.newest
         if frame is None:
             return ''
         if size_wh != frame.size_wh:
@@ -188,58 +233,27 @@ class Session:
             return f'time jumped back by {(frame.stamp_ns - stamp_ns) * 1e-9:.3f} s'
         return ''
 
-    def _track(self) -> None:
-        """Find all objects in the newest frame, and remember them there."""
-        frame, tracks = self._frame, list(self._tracks.values())
-        plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
-        frame.attended = self._engine.attend_memory(frame.features, self._store, plan)
-        decoded = self._engine.decode_mask(
-            frame.features, frame.attended, DecoderPrompts.none(len(plan.rows))
+    def _encode(self, image_rgb: np.ndarray, stamp_ns: int) -> Frame:
+        """Encode a frame, the newest from now on."""
+        newest, size_wh = self._history.newest, (image_rgb.shape[1], image_rgb.shape[0])
+        features = self._engine.encode_image(
+            resize_video_frame(image_rgb, self._engine.spec.image_size)
         )
-        first_row, kept = 0, []
-        for track in tracks:
-            branches = branch_memory(track.memory, decoded, first_row)
-            answers = answers_of(branches, decoded, first_row, frame.stamp_ns)
-            first_row += len(track.memory.pathways)
-            if self._update(track, answers[0]) is not Verdict.WITHHELD:
-                entry = MemoryEntry(frame.index, stamp_ns=frame.stamp_ns)
-                slots = remember(track.memory, branches, answers, decoded, entry)
-                kept += [(track.row, *pair) for pair in zip(slots, answers)]
-        self._remember_answers(kept, decoded)
+        index = newest.index + 1 if newest else 0
+        frame = Frame(index, stamp_ns, size_wh, features, self._engine.nbytes(features))
+        self._history.add(frame, self.options)
+        return frame
 
-    def _update(self, track: Track, answer: Answer) -> Verdict:
-        """Take over an answer, if it is believed."""
-        track.score, track.iou, track.attended = answer.score, answer.iou, answer.row
-        verdict = track.visibility.judge(answer.sighting, self._rules)
-        track.visible = verdict is Verdict.VISIBLE
-        track.logits = answer.logits
-        if track.visible:
-            track.visible_ns = self._frame.stamp_ns
-            if self._engine.spec.mode == 'interactive':
-                track.logits = fill_small_holes(track.logits)
-        return verdict
+    def _remember_prompts(self) -> None:
+        """Encode the memories of the newest frame's prompts, now that no more will come."""
+        tracks = [t for t in self._tracks.values() if t.owes_memory]
+        if tracks:
+            self._tracking.remember_prompts(self._history.newest, tracks)
 
-    @property
-    def _rules(self) -> SessionOptions:
-        """The options by which masks are judged: published evaluations withhold none."""
-        if self._engine.spec.mode == 'benchmark':
-            return replace(self.options, exit_ratio=0.0, entry_ratio=0.0)
-        return self.options
-
-    def _remember_answers(
-        self, kept: Sequence[tuple[int, Slots, Answer]], decoded: Decoded
-    ) -> None:
-        """Write what is kept of a frame into rows and slots of the store."""
-        memories = [(row, s.memory, a) for row, s, a in kept if s.memory is not None]
-        if memories:
-            rows, slots, answers = map(list, zip(*memories))
-            masks = mask_logits_of(answers, decoded)
-            memory = self._engine.encode_memory(self._frame.features, masks, from_prompt=False)
-            self._store.write(rows, slots, memory)
-        pointers = [(row, s.pointer, a.row) for row, s, a in kept if s.pointer is not None]
-        if pointers:
-            rows, slots, answer_rows = map(list, zip(*pointers))
-            self._store.write_pointers(rows, slots, decoded.pointers[answer_rows])
+    def _admit(self, tracks: Sequence[Track]) -> None:
+        """Follow objects from the newest frame on, in order of their ids."""
+        self._tracks |= {track.object_id: track for track in tracks}
+        self._tracks = dict(sorted(self._tracks.items()))
 
     def _follow_motion(self, result: FrameResult) -> FrameResult:
         """Let motions follow the newest frame's visible masks; return its result with them."""
@@ -256,7 +270,7 @@ class Session:
         return replace(result, objects=tuple(self._with_motion(o) for o in result.objects))
 
     def _with_motion(self, found: ObjectResult) -> ObjectResult:
-        motion = self._tracks[found.object_id].motion_at(self._frame.stamp_ns)
+        motion = self._tracks[found.object_id].motion_at(self._history.newest.stamp_ns)
         return replace(found, motion=motion)
 
     def _state(self, track: Track) -> ObjectState:
@@ -264,52 +278,13 @@ class Session:
             return ObjectState.TENTATIVE
         if track.visible:
             return ObjectState.TRACKED
-        unseen_s = (self._frame.stamp_ns - track.visible_ns) * 1e-9
+        unseen_s = (self._history.newest.stamp_ns - track.visible_ns) * 1e-9
         return ObjectState.LOST if unseen_s > self.options.lost_after_s else ObjectState.OCCLUDED
 
     # -- prompts ----------------------------------------------------------------------------
 
-    def _frame_of(self, prompt: Prompt) -> Frame:
-        """Return the frame that a prompt was made on."""
-        if self._frame is None:
-            raise PromptError('no frame has arrived yet: is the camera publishing?')
-        if prompt.stamp_ns not in (None, self._frame.stamp_ns):
-            raise PromptError(
-                f'stamp {prompt.stamp_ns * 1e-9:.9f} is not that of the newest frame, '
-                f'{self._frame.stamp_ns * 1e-9:.9f}: give that, or none for the newest frame'
-            )
-        return self._frame
-
-    def _decode_prompt(
-        self, frame: Frame, prompt: Prompt, track: Track | None
-    ) -> tuple[np.ndarray, Decoded]:
-        """Return ((m, m) logits, decoding) of a prompt, without changing anything."""
-        if prompt.mask is not None:
-            return self._decode_given_mask(frame, prompt.mask)
-        spec = self._engine.spec
-        points, labels = network_points(prompt, frame.size_wh, spec.image_size)
-        prior = None
-        if track is not None and track.visible:  # the answer to be refined
-            prior = np.clip(track.logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]
-        attended = None
-        if track is not None and track.attended is not None:
-            attended = frame.attended[[track.attended]]
-        prompts = DecoderPrompts(points[None], labels[None], prior)
-        decoded = self._engine.decode_mask(frame.features, attended, prompts)
-        logits = decoded.logits[0]
-        return fill_small_holes(logits) if spec.mode == 'interactive' else logits, decoded
-
-    def _decode_given_mask(self, frame: Frame, mask: np.ndarray) -> tuple[np.ndarray, Decoded]:
-        """A given mask is its own answer: certain, and only its pointer is decoded."""
-        spec = self._engine.spec
-        resized = network_mask(mask, spec.image_size)
-        prompts = replace(DecoderPrompts.none(1), masks=resized[None])
-        decoded = self._engine.decode_mask(frame.features, None, prompts)
-        certain = replace(decoded, iou=np.ones(1), score=np.full(1, 10.0))
-        return logits_of_mask(resized, spec.mask_side), certain
-
     def _check_room(self) -> None:
-        if len(self._tracks) < self._max_objects:
+        if len(self._all_tracks) < self._max_objects:
             return
         if self._max_objects == self._policy.max_objects:
             raise PromptError(
@@ -320,54 +295,61 @@ class Session:
             f'{self._max_objects} objects are tracked already: remove one or raise max_objects'
         )
 
-    def _new_track(self, label: str) -> Track:
-        used = {t.row for t in self._tracks.values()}
-        row = next(r for r in range(self._max_objects) if r not in used)
-        track = Track(
-            object_id=self._next_id(),
-            label=label,
-            row=row,
-            memory=ObjectMemory(self._limits, self._policy),
-            logits=np.zeros((0, 0), np.float32),
-            score=0.0,
-            iou=0.0,
-            visible_ns=self._frame.stamp_ns,
-        )
-        self._tracks[track.object_id] = track
-        self._tracks = dict(sorted(self._tracks.items()))
-        return track
+    @property
+    def _all_tracks(self) -> dict[int, Track]:
+        return self._tracks | self._late.tracks
+
+    def _free_row(self) -> int:
+        used = {t.row for t in self._all_tracks.values()}
+        return next(r for r in range(self._max_objects) if r not in used)
 
     def _next_id(self) -> int:
         """Return an id that no object has; once all were used, the smallest free one."""
         if self._last_id < LARGEST_ID:
             self._last_id += 1
             return self._last_id
-        return next(i for i in range(1, LARGEST_ID + 1) if i not in self._tracks)
+        return next(i for i in range(1, LARGEST_ID + 1) if i not in self._all_tracks)
 
-    def _answer(self, track: Track, prompt: Prompt, logits: np.ndarray, decoded: Decoded) -> None:
-        """Make a prompt's answer the object's answer on this frame."""
-        track.score, track.iou = float(decoded.score[0]), float(decoded.iou[0])
-        track.logits = logits
-        track.visible, track.visible_ns = True, self._frame.stamp_ns
-        track.visibility.start(see_mask(logits, track.score, track.iou, track.visible_ns))
-        track.prompt, track.pointer = prompt, decoded.pointers
+    def _answer(self, track: Track, frame: Frame, given: Given) -> ObjectResult:
+        """Make a prompt's answer the object's newest, and let it go on from that frame."""
+        track.given, track.logits = given, given.logits
+        track.score, track.iou = given.score, given.iou
+        track.visible, track.visible_ns = True, frame.stamp_ns
+        track.visibility.start(see_mask(given.logits, given.score, given.iou, frame.stamp_ns))
+        track.motion = None  # what a prompt changes is no motion
+        if track.frame_index != frame.index:
+            track.frame_index, track.attended = frame.index, None
+        frame.note(track.object_id, given.logits, visible=True, iou=given.iou)
+        if frame is self._history.newest:
+            self._late.tracks.pop(track.object_id, None)
+            self._admit([track])
+            return self._follow_motion(self.latest()).find(track.object_id)
+        self._tracking.remember_prompts(frame, [track])
+        self._late.tracks[track.object_id] = track
+        return self._result_on(frame, track)
 
-    def _remember_prompts(self) -> None:
-        """Encode the memories of the frame's prompts, once it is sure that no more will come."""
-        tracks = [t for t in self._tracks.values() if t.prompt is not None]
-        if tracks:
-            logits = np.stack([t.logits for t in tracks])
-            frame = self._frame
-            memory = self._engine.encode_memory(frame.features, logits, from_prompt=True)
-            slots = [t.memory.add_prompted(frame.index, t.score, t.iou) for t in tracks]
-            self._store.write([t.row for t in tracks], slots, memory)
-            for track, slot in zip(tracks, slots):
-                self._store.write_pointers([track.row], [slot], track.pointer)
-        for track in self._tracks.values():
-            track.prompt = track.pointer = track.attended = None
+    def _result_on(self, frame: Frame, track: Track) -> ObjectResult:
+        """Return the answer to an object's prompt on an earlier frame, among the others there."""
+        known, given = self._all_tracks, track.given
+        visible = {
+            i: seen.logits.astype(np.float32)
+            for i, seen in frame.seen.items()
+            if seen.visible and i in known
+        }
+        masks = FrameMasks(visible, frame.size_wh, exclusive=self.options.exclusive_masks)
+        return ObjectResult(
+            track.object_id,
+            track.label,
+            ObjectState.TENTATIVE if track.tentative else ObjectState.TRACKED,
+            given.iou,
+            given.logits,
+            masks,
+            stamp_ns=frame.stamp_ns,
+        )
 
     def _find(self, object_id: int) -> Track:
-        if object_id not in self._tracks:
-            known = ', '.join(map(str, self._tracks)) or 'none'
+        tracks = self._all_tracks
+        if object_id not in tracks:
+            known = ', '.join(map(str, sorted(tracks))) or 'none'
             raise PromptError(f'object id {object_id} is unknown: tracked are {known}')
-        return self._tracks[object_id]
+        return tracks[object_id]

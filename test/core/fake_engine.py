@@ -40,13 +40,14 @@ class FakeEngine:
         self.calls.append(SimpleNamespace(stage='encode_image'))
         return image
 
+    def nbytes(self, features):
+        return features.nbytes
+
     def attend_memory(self, features, store, plan):
         self.calls.append(SimpleNamespace(stage='attend_memory', plan=plan, store=store))
         attended = store.memories[plan.rows[:, None], plan.slots]
         assert not np.isnan(attended[plan.slots >= 0]).any(), 'an unwritten slot is attended to'
-        tracked = (plan.ages >= 0) & (plan.ages < 6)
-        newest = np.where(tracked, plan.ages, np.where(plan.ages < 0, 99, 6)).argmin(axis=1)
-        return attended[np.arange(len(plan.rows)), newest]
+        return store.memories[plan.rows, plan.matched[:, 1]]
 
     def decode_mask(self, features, attended, prompts):
         self.calls.append(SimpleNamespace(stage='decode_mask', prompts=prompts, attended=attended))

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point
-from robot import image_message
+from robot import NS_PER_S, header_at, image_message
 from tracker import masks_of, prompt, whole_mask
 
 from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObject
+from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.srv import AddPrompt
 
 SIZE_WH = (320, 240)
@@ -17,7 +18,7 @@ ON_OBJECT, ELSEWHERE = (90, 110), (250, 30)
 @pytest.fixture(scope='module', params=ENGINES)
 def node(request, start_tracker):
     # Masks that may overlap: the answer for one object then says nothing of the others.
-    return start_tracker(engine=request.param, exclusive_masks='false')
+    return start_tracker(engine=request.param, exclusive_masks='false', history_s=10.0)
 
 
 @pytest.fixture
@@ -149,6 +150,29 @@ def test_prompt_is_answered_while_the_camera_is_paused(tracker, frames):
 def test_prompt_with_the_stamp_of_the_newest_frame_is_taken(tracker, frames):
     shown = tracker.show(frames[1])
     assert tracker.add(points=[ON_OBJECT], header=shown.image.header).success
+
+
+def test_prompt_on_an_earlier_frame_is_answered_there_and_carried_on(tracker, frames):
+    earlier, *_, newest = [tracker.show(frames[i]) for i in range(4)]
+    response = tracker.add(mask=square_mask(), header=earlier.image.header)
+    assert response.success, response.message
+    assert response.object.mask.header == earlier.image.header
+    assert tracker.objects() == newest.objects  # it is not there yet
+    ids, index = [], 4
+    while response.object.id not in ids:
+        assert index < len(frames), 'the object never arrived'
+        ids, index = tracker.show(frames[index]).ids, index + 1
+
+
+def test_prompt_with_a_stamp_that_no_frame_has_is_told_which_there_are(tracker, frames):
+    shown = tracker.show(frames[1])
+    stamp_ns = stamp_to_ns(shown.image.header.stamp)
+    for seconds, where in ((-10, 'older than the frames kept'), (10, 'newer than the newest')):
+        header = header_at(stamp_ns + seconds * NS_PER_S)
+        response = tracker.add(points=[ON_OBJECT], header=header)
+        assert not response.success
+        assert where in response.message
+        assert f'to {stamp_ns * 1e-9:.3f} (' in response.message
 
 
 def test_click_on_nothing_adds_an_object_and_a_click_on_it_refines_it(tracker, frames):

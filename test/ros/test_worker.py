@@ -57,6 +57,19 @@ def test_newest_frame_wins_and_the_others_are_counted(worker, work):
     assert worker.dropped == 2
 
 
+def test_job_can_wait_for_the_frame_that_waits(worker, work):
+    worker.offer('second')
+    job = worker.submit(lambda: list(work.done), after_waiting=True)
+    finish(worker, work)
+    assert job.result(SOON_S) == ['first', 'second']
+
+
+def test_job_does_not_wait_for_a_frame_that_is_not_there(worker, work):
+    job = worker.submit(lambda: list(work.done), after_waiting=True)
+    work.may_go_on.release()
+    assert job.result(SOON_S) == ['first']
+
+
 def test_job_is_done_after_the_frame_in_progress_and_before_the_next(worker, work):
     worker.offer('second')
     future = worker.submit(lambda: work.done.append('job'))

@@ -1,0 +1,88 @@
+"""The newest frames, encoded, so that a late prompt is applied to the frame it was made on."""
+
+from collections import deque
+from statistics import median
+
+from tam_ros.prompts import PromptError
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.track import Frame
+
+
+class History:
+    """The newest frames in order of time, bounded in time, number and bytes.
+
+    The newest frame stays, whatever the bounds.
+    """
+
+    def __init__(self):
+        self._frames: deque[Frame] = deque()
+
+    def add(self, frame: Frame, options: SessionOptions) -> None:
+        """Add a frame, which is newer than all others, and forget those beyond the bounds."""
+        frames = self._frames
+        frames.append(frame)
+        oldest_ns = frame.stamp_ns - options.history_s * 1e9
+        while len(frames) > 1 and (
+            frames[0].stamp_ns < oldest_ns
+            or len(frames) > options.history_frames
+            or self.nbytes > options.history_mb * 2**20
+        ):
+            frames.popleft()
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self._frames.clear()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def nbytes(self) -> int:
+        """What all frames occupy."""
+        return sum(frame.nbytes for frame in self._frames)
+
+    @property
+    def newest(self) -> Frame | None:
+        """The newest frame, None before the first one."""
+        return self._frames[-1] if self._frames else None
+
+    def after(self, index: int) -> list[Frame]:
+        """Return the frames that came after the one of that index, oldest first."""
+        return [frame for frame in self._frames if frame.index > index]
+
+    def at(self, stamp_ns: int) -> Frame:
+        """Return the frame of a stamp: the nearest, within half a frame period.
+
+        Raises PromptError, with the span of the history, where there is none.
+        """
+        nearest = min(self._frames, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
+        distance_ns = abs(nearest.stamp_ns - stamp_ns)
+        if 2 * distance_ns > self._period_ns:
+            raise PromptError(self._refusal(stamp_ns, nearest))
+        return nearest
+
+    def is_ahead(self, stamp_ns: int) -> bool:
+        """Return whether a stamp belongs to a frame that is yet to come."""
+        newest = self.newest
+        return newest is None or 2 * (stamp_ns - newest.stamp_ns) > self._period_ns
+
+    @property
+    def _period_ns(self) -> float:
+        """Usual time between two frames; 0 where there is one only, which then must be meant."""
+        stamps = [frame.stamp_ns for frame in self._frames]
+        return median(b - a for a, b in zip(stamps, stamps[1:])) if len(stamps) > 1 else 0.0
+
+    def _refusal(self, stamp_ns: int, nearest: Frame) -> str:
+        first, last = self._frames[0].stamp_ns, self._frames[-1].stamp_ns
+        span = f'{first * 1e-9:.3f} to {last * 1e-9:.3f} ({(last - first) * 1e-6:.0f} ms)'
+        if stamp_ns < first:
+            where = f'{(first - stamp_ns) * 1e-6:.0f} ms older than the frames kept'
+        elif stamp_ns > last:
+            where = f'{(stamp_ns - last) * 1e-6:.0f} ms newer than the newest frame'
+        else:
+            away = abs(nearest.stamp_ns - stamp_ns) * 1e-6
+            where = f'{away:.0f} ms from the nearest frame, {nearest.stamp_ns * 1e-9:.3f}'
+        return (
+            f'stamp {stamp_ns * 1e-9:.3f} is {where}: the history has frames from {span}; '
+            'give the stamp of one of them, or none for the newest'
+        )

@@ -1,0 +1,102 @@
+"""Decode prompts on any frame that is still encoded; nothing is changed by it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemoryStore
+from tam_ros.masks import fill_small_holes
+from tam_ros.preprocess import logits_of_mask, network_mask
+from tam_ros.prompts import Prompt, PromptError, merge_prompts, network_points
+from tam_ros.tracker.memory import plan_memories
+from tam_ros.tracker.track import Frame, Given, Track
+
+PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
+CERTAIN_SCORE = 10.0  # presence of an object whose mask was given
+
+
+class PromptDecoder:
+    """Answers prompts with an engine, for objects whose memories are in a store."""
+
+    def __init__(self, engine: Engine, store: MemoryStore):
+        self._engine = engine
+        self._store = store
+
+    def decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
+        """Answer a prompt for a new object, or one that is tracked.
+
+        Raises PromptError where the network finds no object.
+        """
+        given = self._decode(frame, prompt, track)
+        if given.score <= 0:
+            raise PromptError(
+                f'no object found at the prompt (presence score {given.score:.2f}, needs > 0)'
+            )
+        return given
+
+    def decode_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[Given]:
+        """Answer prompts that are boxes alone, at least one, as a batch.
+
+        A score of 0 or less says that there is no object.
+        """
+        points, labels = zip(*(self._points(frame, prompt) for prompt in prompts))
+        decoded = self._engine.decode_mask(
+            frame.features, None, DecoderPrompts(np.stack(points), np.stack(labels))
+        )
+        return [self._given(frame, p, decoded, row) for row, p in enumerate(prompts)]
+
+    def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
+        if prompt.mask is not None:
+            return self._decode_given_mask(frame, prompt)
+        prior = attended = None
+        if track is not None:
+            if track.given and track.given.frame_index == frame.index:
+                prompt = merge_prompts(track.given.prompt, prompt)
+            prior = _former_answer(frame, track)
+            attended = self._attended(frame, track)
+        points, labels = self._points(frame, prompt)
+        prompts = DecoderPrompts(points[None], labels[None], prior)
+        decoded = self._engine.decode_mask(frame.features, attended, prompts)
+        return self._given(frame, prompt, decoded)
+
+    def _decode_given_mask(self, frame: Frame, prompt: Prompt) -> Given:
+        """A given mask is its own answer: certain, and only its pointer is decoded."""
+        spec = self._engine.spec
+        resized = network_mask(prompt.mask, spec.image_size)
+        prompts = replace(DecoderPrompts.none(1), masks=resized[None])
+        decoded = self._engine.decode_mask(frame.features, None, prompts)
+        logits = logits_of_mask(resized, spec.mask_side)
+        return Given(frame.index, prompt, logits, CERTAIN_SCORE, 1.0, decoded.pointers)
+
+    def _points(self, frame: Frame, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
+        return network_points(prompt, frame.size_wh, self._engine.spec.image_size)
+
+    def _attended(self, frame: Frame, track: Track) -> Array | None:
+        """Return features conditioned on what an object remembers of other frames, if anything."""
+        if track.frame_index == frame.index:
+            return track.attended and track.attended.alone()
+        memory = track.memory.beside(frame.index)
+        if not memory.prompted:
+            return None
+        plan = plan_memories([track.row], [memory], frame.index)
+        return self._engine.attend_memory(frame.features, self._store, plan)
+
+    def _given(self, frame: Frame, prompt: Prompt, decoded: Decoded, row: int = 0) -> Given:
+        logits = decoded.logits[row]
+        if self._engine.spec.mode == 'interactive':
+            logits = fill_small_holes(logits)
+        score, iou = float(decoded.score[row]), float(decoded.iou[row])
+        is_all = len(decoded.score) == 1
+        pointer = decoded.pointers if is_all else decoded.pointers[[row]]
+        return Given(frame.index, prompt, logits, score, iou, pointer)
+
+
+def _former_answer(frame: Frame, track: Track) -> np.ndarray | None:
+    """Return (1, m, m) logits of an object's answer in a frame, to be refined; None if hidden."""
+    if track.frame_index == frame.index:
+        logits = track.logits if track.visible else None
+    else:
+        seen = frame.seen.get(track.object_id)
+        logits = seen.logits.astype(np.float32) if seen and seen.visible else None
+    return None if logits is None else np.clip(logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]

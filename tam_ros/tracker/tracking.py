@@ -1,0 +1,87 @@
+"""What happens to objects in one frame: they are found in it, and it is remembered of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tam_ros.engine.base import Decoded, DecoderPrompts, Engine, MemoryStore
+from tam_ros.masks import fill_small_holes
+from tam_ros.tracker.answers import Answer, answers_of, branch_memory, mask_logits_of, remember
+from tam_ros.tracker.memory import MemoryEntry, Slots, plan_memories
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.track import Conditioned, Frame, Track
+from tam_ros.tracker.visibility import Verdict
+
+
+class Tracking:
+    """Runs an engine's stages on frames, for any of the objects whose memories are in a store."""
+
+    def __init__(self, engine: Engine, store: MemoryStore):
+        self._engine = engine
+        self._store = store
+
+    def track(self, frame: Frame, tracks: Sequence[Track], options: SessionOptions) -> None:
+        """Find objects, at least one, in a frame, and remember them there."""
+        plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
+        attended = self._engine.attend_memory(frame.features, self._store, plan)
+        decoded = self._engine.decode_mask(
+            frame.features, attended, DecoderPrompts.none(len(plan.rows))
+        )
+        first_row, kept = 0, []
+        for track in tracks:
+            branches = branch_memory(track.memory, decoded, first_row)
+            answers = answers_of(branches, decoded, first_row, frame.stamp_ns)
+            first_row += len(track.memory.pathways)
+            track.attended = Conditioned(attended, answers[0].row)
+            if self._update(track, answers[0], frame, options) is not Verdict.WITHHELD:
+                entry = MemoryEntry(frame.index, stamp_ns=frame.stamp_ns)
+                slots = remember(track.memory, branches, answers, decoded, entry)
+                kept += [(track.row, *pair) for pair in zip(slots, answers)]
+            frame.note(track.object_id, track.logits, visible=track.visible, iou=track.iou)
+        self._remember_answers(frame, kept, decoded)
+
+    def remember_prompts(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Remember what was answered to prompts on a frame, of tracks that owe it."""
+        logits = np.stack([t.given.logits for t in tracks])
+        memory = self._engine.encode_memory(frame.features, logits, from_prompt=True)
+        slots = [t.memory.add_prompted(frame.index, t.given.score, t.given.iou) for t in tracks]
+        self._store.write([t.row for t in tracks], slots, memory)
+        for track, slot in zip(tracks, slots):
+            self._store.write_pointers([track.row], [slot], track.given.pointer)
+            track.given = replace(track.given, pointer=None)
+
+    def _update(
+        self, track: Track, answer: Answer, frame: Frame, options: SessionOptions
+    ) -> Verdict:
+        """Take over an answer, if it is believed."""
+        track.frame_index, track.score, track.iou = frame.index, answer.score, answer.iou
+        verdict = track.visibility.judge(answer.sighting, self._rules(options))
+        track.visible = verdict is Verdict.VISIBLE
+        track.logits = answer.logits
+        if track.visible:
+            track.visible_ns = frame.stamp_ns
+            if self._engine.spec.mode == 'interactive':
+                track.logits = fill_small_holes(track.logits)
+        return verdict
+
+    def _rules(self, options: SessionOptions) -> SessionOptions:
+        """Return the options by which masks are judged: published evaluations withhold none."""
+        if self._engine.spec.mode == 'benchmark':
+            return replace(options, exit_ratio=0.0, entry_ratio=0.0)
+        return options
+
+    def _remember_answers(
+        self, frame: Frame, kept: Sequence[tuple[int, Slots, Answer]], decoded: Decoded
+    ) -> None:
+        """Write what is kept of a frame into rows and slots of the store."""
+        memories = [(row, s.memory, a) for row, s, a in kept if s.memory is not None]
+        if memories:
+            rows, slots, answers = map(list, zip(*memories))
+            masks = mask_logits_of(answers, decoded)
+            memory = self._engine.encode_memory(frame.features, masks, from_prompt=False)
+            self._store.write(rows, slots, memory)
+        pointers = [(row, s.pointer, a.row) for row, s, a in kept if s.pointer is not None]
+        if pointers:
+            rows, slots, answer_rows = map(list, zip(*pointers))
+            self._store.write_pointers(rows, slots, decoded.pointers[answer_rows])
