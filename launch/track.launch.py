@@ -32,6 +32,11 @@ def generate_launch_description():
             'image', default_value='/camera/color/image_raw', description='camera topic'
         ),
         DeclareLaunchArgument(
+            'detections',
+            default_value='~/detections_in',
+            description='topic of a detector, vision_msgs/Detection2DArray',
+        ),
+        DeclareLaunchArgument(
             'params_file',
             default_value=str(SHARE / 'config' / 'track.yaml'),
             description='parameter file',
@@ -57,7 +62,7 @@ def _nodes(context):
             name='tam',
             namespace=value('namespace'),
             parameters=[value('params_file'), overrides],
-            remappings=[('image', value('image'))],
+            remappings=[('image', value('image')), ('~/detections_in', value('detections'))],
             output='screen',
             emulate_tty=True,
         )

@@ -5,6 +5,7 @@ cv_bridge is asked for the rarer ones.
 """
 
 import array
+import math
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.tracker.detector import Detection
 from tam_ros.tracker.forecast import Forecast
 from tam_ros.tracker.results import FrameResult, ObjectResult
 
@@ -235,6 +237,24 @@ def frame_to_detections(frame: FrameResult, header: Header) -> Detection2DArray:
     return Detection2DArray(
         header=header, detections=[_result_to_detection(result, header) for result in visible]
     )
+
+
+def message_to_detections(msg: Detection2DArray) -> list[Detection]:
+    """Return the detections of a message, each with its likeliest class.
+
+    A rotated box is taken for the upright one around it; a detection without a result is left out.
+    """
+    return [_detection(detection) for detection in msg.detections if detection.results]
+
+
+def _detection(msg: Detection2D) -> Detection:
+    best = max((result.hypothesis for result in msg.results), key=lambda h: h.score)
+    center, theta = msg.bbox.center.position, msg.bbox.center.theta
+    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
+    dx = (cos * msg.bbox.size_x + sin * msg.bbox.size_y) / 2
+    dy = (sin * msg.bbox.size_x + cos * msg.bbox.size_y) / 2
+    box_xyxy = (center.x - dx, center.y - dy, center.x + dx, center.y + dy)
+    return Detection(box_xyxy, best.score, best.class_id)
 
 
 def _result_to_detection(result: ObjectResult, header: Header) -> Detection2D:

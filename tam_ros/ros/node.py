@@ -29,6 +29,7 @@ from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
 from tam_ros.ros.conversions import ImageError
+from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message, resident_mb, starting_message
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import declare_parameters, session_options
@@ -79,6 +80,7 @@ class TrackerNode(Node):
         self._worker: Worker[Image | CompressedImage] = Worker(self._process)
         self._create_publishers()
         ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
+        self._detector = DetectionInput(self, self._worker, self._session, self._warn_once)
         topic = self._subscribe_to_images()
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._worker.start()
@@ -160,6 +162,7 @@ class TrackerNode(Node):
             self._publish(frame, image_rgb, msg.header)
         age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
+        self._detector.apply_due()
 
     def _decode(self, msg: Image | CompressedImage):
         if isinstance(msg, CompressedImage):
@@ -226,6 +229,7 @@ class TrackerNode(Node):
             self._engine.spec,
             self._statistics,
             dropped_frames=self._worker.dropped,
+            dropped_detections=self._detector.dropped,
             resident_memory_mb=f'{resident_mb():.0f}',
             device_memory_mb=f'{self._engine.device_memory_mb():.0f}',
         )

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
+from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
 from tam_ros.tracker.options import RANGES, SessionOptions
 from tam_ros.tracker.policies import POLICIES
@@ -30,6 +31,16 @@ class Setting:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+
+
+DETECTIONS = 'detections.'  # what the names of the options for them begin with
+
+
+def _detection_option(name: str, description: str) -> Setting:
+    """Return a setting that is a number among the options for detections."""
+    low, high = DETECTION_RANGES[name]
+    default = getattr(DetectionOptions(), name)
+    return Setting(default, description, live=True, low=low, high=high)
 
 
 def _option(name: str, description: str) -> Setting:
@@ -133,6 +144,43 @@ SETTINGS = {
     ),
     'history_frames': _option('history_frames', 'Frames that are kept so at most.'),
     'history_mb': _option('history_mb', 'MiB that they may take, on the device.'),
+    DETECTIONS + 'min_score': _detection_option('min_score', 'Detections below are ignored.'),
+    DETECTIONS + 'new_score': _detection_option(
+        'new_score', 'Only detections from here on start objects, or correct them.'
+    ),
+    DETECTIONS + 'match_iou': _detection_option(
+        'match_iou', 'IoU of masks from which a detection is a tracked object, seen again.'
+    ),
+    DETECTIONS + 'known_iou': _detection_option(
+        'known_iou', 'IoU with any tracked mask from which a detection is no new object.'
+    ),
+    DETECTIONS + 'double_iou': _detection_option(
+        'double_iou',
+        'IoU from which two new detections, or a TENTATIVE object and an older one, are the same.',
+    ),
+    DETECTIONS + 'confirm_hits': _detection_option(
+        'confirm_hits',
+        'How often a TENTATIVE object must be detected again to be confirmed; 0: detections '
+        'start no objects.',
+    ),
+    DETECTIONS + 'drop_misses': _detection_option(
+        'drop_misses', 'After how many messages in a row without it a TENTATIVE object is dropped.'
+    ),
+    DETECTIONS + 'weak_score': _detection_option(
+        'weak_score', 'Objects with a score below are corrected by a detection that matches.'
+    ),
+    DETECTIONS + 'correct_s': _detection_option(
+        'correct_s', 'Seconds before an object may be corrected again.'
+    ),
+    DETECTIONS + 'max_boxes': _detection_option(
+        'max_boxes', 'Boxes of a message that are looked at, the best ones.'
+    ),
+    DETECTIONS + 'max_new': _detection_option(
+        'max_new', 'Objects at a time that came from detections.'
+    ),
+    DETECTIONS + 'max_per_class': _detection_option(
+        'max_per_class', 'Objects of one label at a time, for detections to start more; 0: any.'
+    ),
     'overlay_opacity': Setting(
         0.45, 'Opacity of the masks in the overlay.', live=True, low=0.0, high=1.0
     ),
@@ -166,6 +214,12 @@ def session_options(node: Node) -> SessionOptions:
     """Return the session's options as the parameters are now."""
     values = {f.name: node.get_parameter(f.name).value for f in fields(SessionOptions)}
     return SessionOptions(**values)
+
+
+def detection_options(node: Node) -> DetectionOptions:
+    """Return the options for detections as the parameters are now."""
+    names = [f.name for f in fields(DetectionOptions)]
+    return DetectionOptions(**{n: node.get_parameter(DETECTIONS + n).value for n in names})
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:

@@ -101,7 +101,7 @@ class ObjectServices:
     def _click(self, point: Point) -> None:
         """Take a click on an object as a refinement of it, one elsewhere as a new object."""
         prompt = conversions.click_to_prompt(point)
-        self._worker.submit(lambda: self._apply_click(prompt))
+        self._worker.post(lambda: self._apply_click(prompt))
 
     def _apply_click(self, prompt: Prompt) -> None:
         try:

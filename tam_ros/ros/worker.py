@@ -1,5 +1,6 @@
 """One thread that does all tracking: the newest frame wins, jobs come between frames."""
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,7 @@ class Worker(Generic[Frame]):
         self._process_frame = process_frame
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
-        self._jobs: deque[tuple[Callable, Future]] = deque()
+        self._jobs: deque[tuple[Callable, Future | None]] = deque()
         self._is_frame_first = False
         self._stopping = False
         self.dropped = 0  # frames replaced by newer ones before their turn
@@ -46,14 +47,22 @@ class Worker(Generic[Frame]):
         after_waiting: a frame that waits goes first, if there is one.
         """
         future: Future = Future()
+        if not self._put(job, future, after_waiting):
+            future.cancel()
+        return future
+
+    def post(self, job: Callable[[], None], *, after_waiting: bool = False) -> None:
+        """Have a job done as by `submit`, for which nobody waits: what it raises is a failure."""
+        self._put(job, None, after_waiting)
+
+    def _put(self, job: Callable, future: Future | None, after_waiting: bool) -> bool:
         with self._changed:
             if self._stopping or self.failure:
-                future.cancel()
-            else:
-                self._is_frame_first |= after_waiting and self._waiting is not None
-                self._jobs.append((job, future))
-                self._changed.notify()
-        return future
+                return False
+            self._is_frame_first |= after_waiting and self._waiting is not None
+            self._jobs.append((job, future))
+            self._changed.notify()
+        return True
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread after what it is doing; return whether it ended in time."""
@@ -83,17 +92,18 @@ class Worker(Generic[Frame]):
                 work, future = self._jobs.popleft()
             else:
                 frame, self._waiting = self._waiting, None
-                work, future = None, None
+                work, future = functools.partial(self._process_frame, frame), None
                 self._is_frame_first = False
-        if work is None:
-            self._process_frame(frame)
+        if future is None:
+            work()
         elif future.set_running_or_notify_cancel():
             _resolve(future, work)
         return True
 
     def _cancel_jobs(self) -> None:
         for _, future in self._jobs:
-            future.cancel()
+            if future is not None:
+                future.cancel()
         self._jobs.clear()
 
 

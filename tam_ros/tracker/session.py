@@ -182,6 +182,19 @@ class Session:
         """Return whether a stamp belongs to a frame that is yet to come."""
         return self._history.is_ahead(stamp_ns)
 
+    def has_caught_up(self, frame: Frame) -> bool:
+        """Return whether all objects have been looked for in a frame, or started after it."""
+        return self._late.have_reached(frame.index)
+
+    @property
+    def tracks(self) -> dict[int, Track]:
+        """All objects by id, also those that have not caught up yet."""
+        return self._tracks | self._late.tracks
+
+    def answer_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[Given]:
+        """Answer checked prompts that are boxes, at least one, as a batch; starts nothing."""
+        return self._decoder.decode_boxes(frame, prompts)
+
     def start(
         self, frame: Frame, given: Given, *, label: str = '', tentative: bool = False
     ) -> ObjectResult:
@@ -284,7 +297,7 @@ class Session:
     # -- prompts ----------------------------------------------------------------------------
 
     def _check_room(self) -> None:
-        if len(self._all_tracks) < self._max_objects:
+        if len(self.tracks) < self._max_objects:
             return
         if self._max_objects == self._policy.max_objects:
             raise PromptError(
@@ -295,12 +308,8 @@ class Session:
             f'{self._max_objects} objects are tracked already: remove one or raise max_objects'
         )
 
-    @property
-    def _all_tracks(self) -> dict[int, Track]:
-        return self._tracks | self._late.tracks
-
     def _free_row(self) -> int:
-        used = {t.row for t in self._all_tracks.values()}
+        used = {t.row for t in self.tracks.values()}
         return next(r for r in range(self._max_objects) if r not in used)
 
     def _next_id(self) -> int:
@@ -308,7 +317,7 @@ class Session:
         if self._last_id < LARGEST_ID:
             self._last_id += 1
             return self._last_id
-        return next(i for i in range(1, LARGEST_ID + 1) if i not in self._all_tracks)
+        return next(i for i in range(1, LARGEST_ID + 1) if i not in self.tracks)
 
     def _answer(self, track: Track, frame: Frame, given: Given) -> ObjectResult:
         """Make a prompt's answer the object's newest, and let it go on from that frame."""
@@ -330,7 +339,7 @@ class Session:
 
     def _result_on(self, frame: Frame, track: Track) -> ObjectResult:
         """Return the answer to an object's prompt on an earlier frame, among the others there."""
-        known, given = self._all_tracks, track.given
+        known, given = self.tracks, track.given
         visible = {
             i: seen.logits.astype(np.float32)
             for i, seen in frame.seen.items()
@@ -348,7 +357,7 @@ class Session:
         )
 
     def _find(self, object_id: int) -> Track:
-        tracks = self._all_tracks
+        tracks = self.tracks
         if object_id not in tracks:
             known = ', '.join(map(str, sorted(tracks))) or 'none'
             raise PromptError(f'object id {object_id} is unknown: tracked are {known}')

@@ -103,6 +103,16 @@ class Visibility:
         self._seen.append(sighting)
         return Verdict.VISIBLE
 
+    def is_in_reach(self, sighting: Sighting | None, options: SessionOptions) -> bool:
+        """Return whether the object can have come from where it was last seen to a sighting."""
+        return sighting is not None and bool(self._seen) and not self._jumps(sighting, options)
+
+    def moved(self, sighting: Sighting) -> float:
+        """Return how far a sighting is from where the object was last seen, in its sizes."""
+        return math.dist(sighting.center_xy, self._seen[-1].center_xy) / math.sqrt(
+            self._usual_area
+        )
+
     def _hide(self) -> None:
         self._is_visible, self._since_ns = False, None
 
@@ -124,6 +134,10 @@ class Visibility:
         newest_ns = self._seen[-1].stamp_ns if self._seen else 0
         return [s for s in self._seen if newest_ns - s.stamp_ns <= USUAL_S * 1e9]
 
+    @property
+    def _usual_area(self) -> float:
+        return float(np.median([s.area for s in self._usual()]))
+
     def _quality_ratio(self, sighting: Sighting) -> float:
         usual = [s.quality for s in self._usual() if s.quality > 0]
         return sighting.quality / float(np.median(usual)) if usual else 1.0
@@ -131,8 +145,8 @@ class Visibility:
     def _jumps(self, sighting: Sighting, options: SessionOptions) -> bool:
         if not self._seen:
             return False
-        area = float(np.median([s.area for s in self._usual()]))
-        moved = math.dist(sighting.center_xy, self._seen[-1].center_xy) / math.sqrt(area)
         slack = max(1.0, self._unseen_s(sighting) / JUMP_S)
-        growth = max(sighting.area / area, area / sighting.area)
-        return growth > options.max_growth * slack or moved > options.max_move * slack
+        growth = sighting.area / self._usual_area
+        if max(growth, 1 / growth) > options.max_growth * slack:
+            return True
+        return self.moved(sighting) > options.max_move * slack

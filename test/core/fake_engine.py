@@ -64,7 +64,9 @@ class FakeEngine:
             logits = np.zeros((batch, SIDE, SIDE), np.float32)
         else:
             logits = attended
-            score = score if self.present is None else np.array(self.present, float)
+            for i, present in enumerate((self.present or [])[:batch]):
+                score[i] = present
+            logits = np.where(score[:, None, None] > 0, logits, -1024.0)
         return Decoded(
             logits,
             np.full(batch, 0.9),

@@ -64,6 +64,18 @@ def test_job_can_wait_for_the_frame_that_waits(worker, work):
     assert job.result(SOON_S) == ['first', 'second']
 
 
+def test_posted_job_that_raises_is_a_failure(worker, work):
+    def fail() -> None:
+        raise RuntimeError('a bug')
+
+    worker.post(fail)
+    job = worker.submit(lambda: None)
+    work.may_go_on.release(100)
+    with pytest.raises(CancelledError):
+        job.result(SOON_S)
+    assert str(worker.failure) == 'a bug'
+
+
 def test_job_does_not_wait_for_a_frame_that_is_not_there(worker, work):
     job = worker.submit(lambda: list(work.done), after_waiting=True)
     work.may_go_on.release()

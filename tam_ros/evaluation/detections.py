@@ -1,0 +1,169 @@
+"""Track what a simulated detector finds in clips with ground truth, and measure the outcome.
+
+The detector is the truth with faults: boxes that jitter, misses, false alarms, and messages that
+arrive late.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tam_ros.evaluation.clips import TruthClip
+from tam_ros.evaluation.measures import region_similarity
+from tam_ros.masks import tight_crop
+from tam_ros.tracker.detector import Detection, DetectionFeed, DetectionOptions
+from tam_ros.tracker.results import ObjectState
+from tam_ros.tracker.session import Session
+
+LEAST_AREA = 0.001  # of the image: smaller objects are not detected
+OWNED_IOU = 0.3  # a mask is that of the truth's object that it overlaps most, from here on
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with a detector.
+
+    every: a message for every so many frames. jitter: standard deviation of edges, in box sizes.
+    misses: share of objects not detected. false_alarms: mean number in a message. latency_s:
+    smallest and largest delay of a message.
+    """
+
+    every: int = 3
+    jitter: float = 0.05
+    misses: float = 0.2
+    false_alarms: float = 0.2
+    latency_s: tuple[float, float] = (0.1, 0.5)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a detector says of the frame at stamp_ns, when it is arrived_ns."""
+
+    stamp_ns: int
+    arrived_ns: int
+    detections: Sequence[Detection]
+
+
+def simulate_detector(clip: TruthClip, faults: Faults) -> list[Message]:
+    """Return the messages of a detector for a clip, in the order of their frames."""
+    rng = np.random.default_rng(faults.seed)
+    messages = []
+    for t in range(0, len(clip), faults.every):
+        arrived_ns = clip.stamp_ns(t) + round(rng.uniform(*faults.latency_s) * 1e9)
+        if messages:  # a detector works on one frame after the other
+            arrived_ns = max(arrived_ns, messages[-1].arrived_ns)
+        messages.append(Message(clip.stamp_ns(t), arrived_ns, _detect(clip, t, faults, rng)))
+    return messages
+
+
+def _detect(clip: TruthClip, t: int, faults: Faults, rng) -> list[Detection]:
+    found = []
+    for mask in clip.masks(t).values():
+        if mask.mean() < LEAST_AREA or rng.random() < faults.misses:
+            continue
+        box = np.array(tight_crop(0, 0, mask).box_xyxy, float)
+        size = np.tile(box[2:] - box[:2], 2)
+        box += rng.normal(0, faults.jitter, 4) * size
+        found.append(Detection(tuple(box), rng.uniform(0.6, 0.95), 'thing'))
+    height, width = clip.truth.shape[1:]
+    for _ in range(rng.poisson(faults.false_alarms)):
+        size = rng.uniform(0.1, 0.4, 2) * (width, height)
+        corner = rng.uniform(0, 1, 2) * ((width, height) - size)
+        box = (*corner, *(corner + size))
+        found.append(Detection(box, rng.uniform(0.5, 0.85), 'thing'))
+    return found
+
+
+@dataclass
+class Follow:
+    """What became of a clip's objects.
+
+    owners: by object of the truth, the confirmed id that had it in each frame in which it was to
+    be seen, 0 for none. overlaps: J of that. lives: by id, its state in every frame. alive: ids at
+    the end.
+    """
+
+    owners: dict[int, list[int]] = field(default_factory=dict)
+    overlaps: dict[int, list[float]] = field(default_factory=dict)
+    lives: dict[int, list[ObjectState]] = field(default_factory=dict)
+    alive: set[int] = field(default_factory=set)
+
+    @property
+    def tracks_per_object(self) -> float:
+        """How many ids an object of the truth has had, in the mean."""
+        return float(np.mean([len(set(ids) - {0}) for ids in self.owners.values()]))
+
+    @property
+    def switches(self) -> int:
+        """How often an object went from one id to another."""
+        return sum(_changes([i for i in ids if i]) for ids in self.owners.values())
+
+    @property
+    def true_ids(self) -> set[int]:
+        """Ids that ever had an object of the truth."""
+        return {i for ids in self.owners.values() for i in ids} - {0}
+
+    @property
+    def false_confirmed(self) -> set[int]:
+        """Ids of nothing in the truth that were confirmed."""
+        false = self.lives.keys() - self.true_ids
+        return {i for i in false if any(s != ObjectState.TENTATIVE for s in self.lives[i])}
+
+    @property
+    def false_alive(self) -> set[int]:
+        """Ids of nothing in the truth that live at the end."""
+        return self.alive - self.true_ids
+
+    @property
+    def covered(self) -> float:
+        """Share of the objects' frames, from the first with an id on, in which they have one."""
+        after_first = [np.trim_zeros(np.sign(ids), 'f') for ids in self.owners.values()]
+        return float(np.mean(np.concatenate(after_first)))
+
+    @property
+    def j(self) -> float:
+        """Mean J of objects that have an id."""
+        overlaps = [
+            j for n, ids in self.owners.items() for i, j in zip(ids, self.overlaps[n]) if i
+        ]
+        return float(np.mean(overlaps)) if overlaps else 0.0
+
+
+def _changes(ids: Sequence[int]) -> int:
+    return sum(a != b for a, b in zip(ids, ids[1:]))
+
+
+def follow_detections(
+    clip: TruthClip, session: Session, options: DetectionOptions, messages: Sequence[Message]
+) -> Follow:
+    """Track what a detector finds in a clip; all else is as in the node."""
+    feed, follow, waiting = DetectionFeed(session), Follow(), list(messages)
+    for t in range(len(clip)):
+        result = session.step(clip.image_rgb(t), clip.stamp_ns(t))
+        _note(follow, clip, t, result)
+        for message in _due(waiting, clip.stamp_ns(t), feed):
+            feed.apply(message.detections, message.stamp_ns, options)
+    follow.alive = {o.object_id for o in session.objects}
+    return follow
+
+
+def _due(waiting: list[Message], now_ns: int, feed: DetectionFeed) -> Iterator[Message]:
+    while waiting and waiting[0].arrived_ns <= now_ns and not feed.is_early(waiting[0].stamp_ns):
+        yield waiting.pop(0)
+
+
+def _note(follow: Follow, clip: TruthClip, t: int, result) -> None:
+    for found in result.objects:
+        follow.lives.setdefault(found.object_id, []).append(found.state)
+    confirmed = [o for o in result.objects if o.state is not ObjectState.TENTATIVE]
+    labels = replace(result, objects=confirmed).label_image()
+    for n, truth in clip.masks(t).items():
+        if truth.mean() < LEAST_AREA:
+            continue
+        overlaps = {int(i): region_similarity(labels == i, truth) for i in np.unique(labels) if i}
+        owner = max(overlaps, key=overlaps.get, default=0)
+        owned = owner and overlaps[owner] >= OWNED_IOU
+        follow.owners.setdefault(n, []).append(owner if owned else 0)
+        follow.overlaps.setdefault(n, []).append(overlaps.get(owner, 0.0))
