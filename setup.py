@@ -14,6 +14,7 @@ setup(
         'numpy>=1.21',
         'opencv-python-headless>=4.5',
         'pillow>=9.1',
+        'scipy>=1.8',
         'tqdm>=4.57',
     ],
     extras_require={

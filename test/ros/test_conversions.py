@@ -1,6 +1,7 @@
 """Conversions between messages and arrays, without any process."""
 
 import array
+import math
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from geometry_msgs.msg import Point
 from robot import NS_PER_S, header_at, image_message
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from tracker import pixels_of, prompt
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.prompts import PromptError
 from tam_ros.ros import conversions
@@ -185,3 +187,18 @@ def test_objects_and_detections_of_a_frame_agree():
     (detection,) = conversions.frame_to_detections(frame, header).detections
     assert (detection.id, detection.results[0].hypothesis.class_id) == ('2', 'cup')
     assert detection.bbox.center.position.x == (seen.box_xyxy[0] + seen.box_xyxy[2]) / 2
+
+
+def test_rotated_detection_is_taken_for_the_upright_box_around_it():
+    message = Detection2D(results=[ObjectHypothesisWithPose(), ObjectHypothesisWithPose()])
+    message.bbox.center.position.x, message.bbox.center.position.y = 50.0, 40.0
+    message.bbox.center.theta, message.bbox.size_x, message.bbox.size_y = math.pi / 2, 20.0, 10.0
+    message.results[1].hypothesis.class_id, message.results[1].hypothesis.score = 'cup', 0.5
+    (detection,) = conversions.message_to_detections(Detection2DArray(detections=[message]))
+    assert detection.box_xyxy == pytest.approx((45, 30, 55, 50))
+    assert (detection.label, detection.score) == ('cup', 0.5)
+
+
+def test_detection_without_a_result_is_left_out():
+    message = Detection2DArray(detections=[Detection2D()])
+    assert conversions.message_to_detections(message) == []

@@ -9,6 +9,7 @@ from tracker import masks_of
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.msg import TrackedObject
+from tam_ros.tracker.detector import DetectionOptions
 
 SQUARE = (60, 80, 120, 140)  # of the first frame; it moves to the right
 PERIOD_NS = NS_PER_S // 10
@@ -26,6 +27,18 @@ def detector(node, frames):
     detector = Detector(node, frames)
     detector.show(0)
     return detector
+
+
+@pytest.fixture
+def parameters(node):
+    """Sets options for detections, until the end of the test."""
+
+    def change(**options) -> None:
+        for name, value in options.items():
+            assert node.set_parameter(f'detections.{name}', value).successful
+
+    yield change
+    change(**vars(DetectionOptions()))
 
 
 class Detector:
@@ -144,15 +157,33 @@ def test_bad_detections_are_named_once_and_the_others_count(detector):
     detector.tracker.program.wait_for_log('detections ignored: .* older than the frames kept')
 
 
-def test_options_are_parameters_that_can_change(detector):
-    tracker = detector.tracker
-    assert not tracker.set_parameter('detections.new_score', 1.5).successful
-    try:
-        assert tracker.set_parameter('detections.new_score', 0.95).successful
-        detector.detect(0)
-        tracker.robot.let_pass(0.3)
-        assert tracker.objects().objects == []
-    finally:
-        tracker.set_parameter('detections.new_score', 0.7)
+def test_weak_objects_are_corrected_by_detections(detector, parameters):
+    object_id = detector.tracker.add(box=(60, 80, 60, 60)).object.id
+    detector.show(1)
+    parameters(weak_score=1.0)
+    detector.detect(1)
+    detector.tracker.program.wait_for_log(f'detector corrected object {object_id}')
+    assert detector.show(2).ids == [object_id]
+
+
+def test_a_crowd_is_capped(detector, parameters):
+    parameters(max_new=1)
+    detector.detect(0, (200, 20, 290, 100), SQUARE)
+    (proposed,) = detector.wait('a proposed object', lambda objects: objects)
+    detector.show(1)
+    parameters(max_new=2)
+    detector.detect(1, (208, 20, 298, 100), np.array(SQUARE) + (8, 0, 8, 0))
+    objects = detector.wait('the other', lambda objects: len(objects) == 2)
+    assert [o.state for o in objects] == [TrackedObject.TRACKED, TrackedObject.TENTATIVE]
+    assert objects[0].id == proposed.id
+
+
+def test_options_are_parameters_that_can_change(detector, parameters):
+    assert not detector.tracker.set_parameter('detections.new_score', 1.5).successful
+    parameters(new_score=0.95)
+    detector.detect(0)
+    detector.tracker.robot.let_pass(0.3)
+    assert detector.tracker.objects().objects == []
+    parameters(new_score=0.7)
     detector.detect(0)
     detector.wait('a proposed object', lambda objects: len(objects) == 1)
