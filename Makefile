@@ -32,8 +32,10 @@ demo: setup
 	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(DEMO_ARGS)
 
+# Two processes with one thread each: much of the time goes into waiting, and into exports that
+# use one core.
 test: setup .venv-onnx/ready
-	@$(IN_ENV) pytest $(TEST_ARGS)
+	@$(IN_ENV) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile $(TEST_ARGS)
 
 lint: .venv/ready
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -67,10 +67,17 @@ def _nodes(context):
             emulate_tty=True,
         )
     ]
-    if value('rviz').lower() in ('true', '1', 'yes'):
+    if _switched_on('rviz', value('rviz')):
         # First, for launch to fail before the tracker runs where RViz is not installed.
         nodes.insert(0, _rviz(value('namespace'), value('image')))
     return nodes
+
+
+def _switched_on(name, text):
+    switches = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
+    if text.lower() not in switches:
+        raise RuntimeError(f'{name}:={text}: use true or false')
+    return switches[text.lower()]
 
 
 def _typed(name, text):

@@ -1,7 +1,32 @@
 """Fixtures of all tests; being here also makes the modules of this folder importable."""
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+from filelock import FileLock
+
+Make = Callable[[Path], None]
+
+
+@pytest.fixture(scope='session')
+def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
+    """Return a function that makes a named folder, once for all processes of this test run."""
+    root = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        root = root.parent
+
+    def make_once(name: str, make: Make) -> Path:
+        folder, done = root / name, root / f'{name}.done'
+        with FileLock(root / f'{name}.lock'):
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return make_once
 
 
 @pytest.fixture(scope='session')

@@ -147,11 +147,19 @@ def _prepared(network: TrackingNetwork) -> TrackingNetwork:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `export_onnx`; return the exit status."""
-    parser = argparse.ArgumentParser(prog='export_onnx', description=__doc__.split('\n')[0])
-    parser.add_argument('--model', default='tam_nano', choices=list(MODELS), metavar='MODEL')
+    parser = argparse.ArgumentParser(
+        prog='export_onnx',
+        description=__doc__.split('\n')[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        '--model', default='tam_nano', choices=list(MODELS), metavar='NAME', help=', '.join(MODELS)
+    )
     parser.add_argument('--weights', default='', help="checkpoint; empty for the model's own")
     parser.add_argument('--image-size', type=int, default=0, help="0 for the model's own")
-    parser.add_argument('--precision', default='fp32', choices=PRECISIONS)
+    parser.add_argument(
+        '--precision', default='fp32', choices=PRECISIONS, help='of weights and computation'
+    )
     parser.add_argument('--max-objects', type=int, default=16, help='that will be tracked')
     parser.add_argument('--out', type=Path, help='folder; one in the cache without it')
     options, _ = parser.parse_known_args(arguments)  # `ros2 run` may add --ros-args

@@ -68,13 +68,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     manifest_path(folder).write_text(json.dumps(asdict(manifest), indent=2) + '\n')
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check a folder's manifest; raises EngineError naming what is wrong."""
+def read_manifest(folder: Path, model: str = 'MODEL') -> Manifest:
+    """Read and check a folder's manifest; raises EngineError naming what is wrong.
+
+    model: that it should be of, for the message.
+    """
     path = manifest_path(folder)
     if not path.is_file():
         raise EngineError(
             f'{folder} holds no exported network: {MANIFEST} is missing. '
-            f'`ros2 run tam_ros export_onnx --out {folder}` makes one'
+            f'`ros2 run tam_ros export_onnx --model {model} --out {folder}` makes one'
         )
     try:
         content = json.loads(path.read_text())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from tam_ros.engine.base import Engine, EngineError, NumericMode
-from tam_ros.engine.graphs import Manifest
+from tam_ros.engine.graphs import Manifest, read_manifest
 from tam_ros.weights import EMBEDDED, export_folder, find_weights
 
 EngineName = Literal['torch', 'onnx']
@@ -73,6 +73,7 @@ def _load_onnx(choice: EngineChoice) -> Engine:
             'for accelerators'
         ) from error
     folder = Path(choice.weights) if choice.weights else export_folder(choice.model)
+    read_manifest(folder, choice.model)
     engine = OnnxEngine(folder, mode=choice.mode, device=choice.device, threads=choice.threads)
     _check_manifest(folder, engine.manifest, choice)
     return engine

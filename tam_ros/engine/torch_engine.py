@@ -87,7 +87,9 @@ def check_device(device: str) -> torch.device:
     available = ['cpu'] + [f'cuda:{i}' for i in range(torch.cuda.device_count())]
     wanted = 'cuda:0' if device == 'cuda' else device
     if wanted not in available:
-        raise EngineError(f'device {device!r} is not available here: choose from {available}')
+        raise EngineError(
+            f'device {device!r} is not available here: choose from {", ".join(available)}'
+        )
     return torch.device(wanted)
 
 

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
+from tam_ros.model.config import MODELS
 from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
 from tam_ros.tracker.options import RANGES, SessionOptions
@@ -57,6 +58,7 @@ SETTINGS = {
         'tam_nano',
         'Network to track with: tam_nano, small and with weights of its own, edgetam, '
         'or efficienttam_s, efficienttam_ti, each also with _1, _2 or _512x512.',
+        choices=tuple(MODELS),
     ),
     'weights': Setting(
         '',
@@ -207,7 +209,7 @@ def _wrong_choice(parameter: Parameter) -> str:
     choices = SETTINGS[parameter.name].choices if parameter.name in SETTINGS else ()
     if not choices or parameter.value in choices:
         return ''
-    return f'parameter {parameter.name} is {parameter.value!r}: choose from {", ".join(choices)}'
+    return f'parameter {parameter.name} is {parameter.value!r}: choose from {_listed(choices)}'
 
 
 def session_options(node: Node) -> SessionOptions:
@@ -222,11 +224,15 @@ def detection_options(node: Node) -> DetectionOptions:
     return DetectionOptions(**{n: node.get_parameter(DETECTIONS + n).value for n in names})
 
 
+def _listed(choices: Sequence[str]) -> str:
+    return ', '.join(choice or '""' for choice in choices)
+
+
 def _descriptor(setting: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=setting.description,
         read_only=not setting.live,
-        additional_constraints=f'one of: {", ".join(setting.choices)}' if setting.choices else '',
+        additional_constraints=f'one of: {_listed(setting.choices)}' if setting.choices else '',
     )
     if setting.low is None:
         return descriptor

@@ -7,6 +7,8 @@ from tam_ros.prompts import PromptError
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.track import Frame
 
+LONGEST_GAP = 3  # between two frames, in usual ones, that still counts as dropped frames
+
 
 class History:
     """The newest frames in order of time, bounded in time, number and bytes.
@@ -53,11 +55,12 @@ class History:
     def at(self, stamp_ns: int) -> Frame:
         """Return the frame of a stamp: the nearest, within half a frame period.
 
-        Raises PromptError, with the span of the history, where there is none.
+        Between two frames the period may be up to `LONGEST_GAP` times the usual one: the nearest
+        stands in for those that were dropped there. Raises PromptError, with the span of the
+        history, where there is none.
         """
         nearest = min(self._frames, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
-        distance_ns = abs(nearest.stamp_ns - stamp_ns)
-        if 2 * distance_ns > self._period_ns:
+        if 2 * abs(nearest.stamp_ns - stamp_ns) > self._period_at(stamp_ns):
             raise PromptError(self._refusal(stamp_ns, nearest))
         return nearest
 
@@ -72,6 +75,12 @@ class History:
         stamps = [frame.stamp_ns for frame in self._frames]
         return median(b - a for a, b in zip(stamps, stamps[1:])) if len(stamps) > 1 else 0.0
 
+    def _period_at(self, stamp_ns: int) -> float:
+        """Time between the two frames around a stamp, unless they are far apart."""
+        stamps = [frame.stamp_ns for frame in self._frames]
+        gap = next((b - a for a, b in zip(stamps, stamps[1:]) if a <= stamp_ns <= b), 0)
+        return max(self._period_ns, min(gap, LONGEST_GAP * self._period_ns))
+
     def _refusal(self, stamp_ns: int, nearest: Frame) -> str:
         first, last = self._frames[0].stamp_ns, self._frames[-1].stamp_ns
         span = f'{first * 1e-9:.3f} to {last * 1e-9:.3f} ({(last - first) * 1e-6:.0f} ms)'
@@ -83,6 +92,6 @@ class History:
             away = abs(nearest.stamp_ns - stamp_ns) * 1e-6
             where = f'{away:.0f} ms from the nearest frame, {nearest.stamp_ns * 1e-9:.3f}'
         return (
-            f'stamp {stamp_ns * 1e-9:.3f} is {where}: the history has frames from {span}; '
-            'give the stamp of one of them, or none for the newest'
+            f'stamp {stamp_ns * 1e-9:.3f} is {where}: the history has frames from {span}, '
+            'use the stamp of one of them'
         )

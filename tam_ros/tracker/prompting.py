@@ -99,4 +99,6 @@ def _former_answer(frame: Frame, track: Track) -> np.ndarray | None:
     else:
         seen = frame.seen.get(track.object_id)
         logits = seen.logits.astype(np.float32) if seen and seen.visible else None
-    return None if logits is None else np.clip(logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]
+    if logits is None:
+        return None
+    return np.clip(logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]

@@ -1,6 +1,5 @@
 """Fixtures of the tests that need no ROS."""
 
-import functools
 import os
 from pathlib import Path
 
@@ -26,21 +25,21 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope='session')
-def exported(tmp_path_factory):
+def exported(made_once):
     """Return a function that exports a model with the weights that tests use, once.
 
     It takes the model, the side of its input and whether its attention is softened.
     """
 
-    @functools.cache
     def export(model: str, image_size: int, calm: bool = True) -> Path:
-        if calm:
-            network = calm_network(image_size, model)
-        else:
-            network = build_network(choose_config(model, image_size), REPRODUCIBLE)
-        folder = tmp_path_factory.mktemp(model)
-        export_network(network, Origin(model, REPRODUCIBLE), folder)
-        return folder
+        def make(folder: Path) -> None:
+            if calm:
+                network = calm_network(image_size, model)
+            else:
+                network = build_network(choose_config(model, image_size), REPRODUCIBLE)
+            export_network(network, Origin(model, REPRODUCIBLE), folder)
+
+        return made_once(f'{model}_{image_size}_{"calm" if calm else "reproducible"}', make)
 
     return export
 

@@ -41,7 +41,7 @@ class AnchoredEngine:
 
     def __init__(self, engine, golden):
         self.spec = engine.spec
-        self.allocate_store = engine.allocate_store
+        self.allocate_store, self.nbytes = engine.allocate_store, engine.nbytes
         self._engine = engine
         self._golden = golden
         self.features, self.attended, self.decoded, self.memories = [], [], [], []

@@ -127,6 +127,16 @@ def test_a_stamp_in_a_gap_is_refused():
         session.add_prompt(Prompt([(100, 60)], stamp_ns=200 * MS))
 
 
+def test_the_nearest_frame_stands_in_for_one_that_was_dropped():
+    session = Session(FakeEngine())
+    for index in (0, 1, 2, 4, 5, 8, 9, 10):
+        session.step(IMAGE, stamp(index))
+    near = PERIOD_MS * MS // 4
+    assert session.frame_at(stamp(3) + near).stamp_ns == stamp(4)
+    assert session.frame_at(stamp(6)).stamp_ns == stamp(5)
+    assert session.frame_at(stamp(7)).stamp_ns == stamp(8)
+
+
 def test_one_frame_takes_its_own_stamp_only():
     stream = Stream()
     stream.step()

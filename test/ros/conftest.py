@@ -1,6 +1,5 @@
 """Fixtures of the tests with real nodes, which need ROS and this package's messages."""
 
-import functools
 import importlib
 import os
 from pathlib import Path
@@ -72,16 +71,16 @@ def blind_weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def exported(tmp_path_factory):
+def exported(made_once):
     """Return a function that exports a weights file to a folder, once."""
 
-    @functools.cache
     def export_weights(weights: Path) -> Path:
         from tam_ros.engine.export import export
 
-        folder = tmp_path_factory.mktemp('exported')
-        export('edgetam', str(weights), folder, image_size=256)
-        return folder
+        def make(folder: Path) -> None:
+            export('edgetam', str(weights), folder, image_size=256)
+
+        return made_once(f'exported_{weights.stem}', make)
 
     return export_weights
 

@@ -15,8 +15,10 @@ LOCALHOST = (
     if os.environ.get('ROS_DISTRO') == 'humble'
     else {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 )
-# Every node under test has a domain to itself; test runs at the same time start elsewhere.
-DOMAIN_IDS = (1 + i % 101 for i in itertools.count(os.getpid() % 80))
+# Every node under test has a domain to itself; test runs at the same time start elsewhere, and
+# the two processes of one run have different halves of the 101 domains.
+HALF = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 2
+DOMAIN_IDS = (1 + 50 * HALF + i % 50 for i in itertools.count(os.getpid() % 50))
 POLL_S = 0.02
 
 

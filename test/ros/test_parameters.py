@@ -93,12 +93,12 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
 @pytest.mark.parametrize(
     ('parameter', 'message'),
     [
-        ('model:=sam9', "model 'sam9' is unknown: choose from edgetam, tam_nano"),
+        ('model:=sam9', "parameter model is 'sam9': choose from edgetam, tam_nano"),
         ('image_transport:=theora', "image_transport is 'theora': choose from raw, compressed"),
         ('forecast:=soon', "forecast is 'soon': choose from none, publish_time, fixed_ms"),
         ('mode:=fast', "mode is 'fast': choose from interactive, benchmark"),
         ('memory_policy:=lru', "memory_policy is 'lru': choose from fifo, quality, dam, tree"),
-        ('device:=cuda:9', "device 'cuda:9' is not available here: choose from ['cpu'"),
+        ('device:=cuda:9', "device 'cuda:9' is not available here: choose from cpu"),
         ('image_size:=100', '100'),
         ('image_size:=9999', 'image_size'),
         ('max_objects:=0', 'max_objects'),
