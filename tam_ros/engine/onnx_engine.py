@@ -64,7 +64,8 @@ def parse_device(device: str) -> Device:
     if kind not in available or (index and not index.isdecimal()) or (kind == 'cpu' and index):
         raise EngineError(
             f'device {device!r} is not available to this onnxruntime: choose from '
-            f'{", ".join(available)} (accelerators need onnxruntime-gpu; a number may follow, as in cuda:0)'
+            f'{", ".join(available)} (accelerators need onnxruntime-gpu; a number may follow, as '
+            'in cuda:0)'
         )
     return Device(kind, int(index or 0))
 
