@@ -5,7 +5,8 @@ that a detector proposes is TENTATIVE until the detector sees it again. The live
 what counts as double: detections are never compared with each other unless none knows them.
 """
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -105,9 +106,18 @@ class Found:
     given: Given
     mask: np.ndarray
 
-    def sighting(self, stamp_ns: int) -> Sighting | None:
-        """Return what the answer shows."""
+    def sighting(self, stamp_ns: int) -> Sighting:
+        """Return what the answer shows: something, or it would not have been found."""
         return see_mask(self.given.logits, self.given.score, self.given.iou, stamp_ns)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message while it is applied: its frame, and what has come of it."""
+
+    frame: Frame
+    options: DetectionOptions
+    outcome: Outcome = field(default_factory=Outcome)
 
 
 class DetectionFeed:
@@ -133,36 +143,32 @@ class DetectionFeed:
         self, detections: Sequence[Detection], stamp_ns: int, options: DetectionOptions
     ) -> Outcome:
         """Apply the detections of one frame; raises PromptError where the frame is not kept."""
-        frame = self._session.frame_at(stamp_ns)
         self._forget_removed()
-        outcome = Outcome()
-        found = self._find(frame, detections, options, outcome)
-        seen = {i: s for i, s in frame.seen.items() if i in self._session.tracks}
-        ids = list(seen)
-        masks = np.stack([_flat(seen[i].logits) for i in ids]) if ids else None
+        message = Message(self._session.frame_at(stamp_ns), options)
+        found = self._find(message, detections)
+        shown = {
+            i: _flat(seen.logits)
+            for i, seen in message.frame.seen.items()
+            if i in self._session.tracks
+        }
+        ids, masks = list(shown), list(shown.values())
         overlaps = _overlaps([f.mask for f in found], masks)
         matches = _match(overlaps, options.match_iou)
         for row, column in matches.items():
-            self._see_again(frame, ids[column], found[row], options, outcome)
-        self._end_trials(ids, masks, {ids[c] for c in matches.values()}, options, outcome)
+            self._see_again(message, ids[column], found[row])
+        self._judge_trials(message, shown)
         unknown = [
             f
             for row, f in enumerate(found)
             if row not in matches and not (overlaps[row] >= options.known_iou).any()
         ]
-        self._start(frame, self._find_hidden(frame, unknown, outcome), options, outcome)
-        return outcome
+        good = [f for f in unknown if f.detection.score >= options.new_score]
+        self._start(message, self._find_hidden(message, good))
+        return message.outcome
 
-    # -- what a message shows ---------------------------------------------------------------
-
-    def _find(
-        self,
-        frame: Frame,
-        detections: Sequence[Detection],
-        options: DetectionOptions,
-        outcome: Outcome,
-    ) -> list[Found]:
+    def _find(self, message: Message, detections: Sequence[Detection]) -> list[Found]:
         """Return the detections that count and whose boxes hold something, best first."""
+        frame, options, outcome = message.frame, message.options, message.outcome
         counting = [d for d in detections if d.score >= options.min_score]
         counting = sorted(counting, key=lambda d: -d.score)[: options.max_boxes]
         prompts = [_box_prompt(d, frame.size_wh, outcome.refused) for d in counting]
@@ -173,129 +179,98 @@ class DetectionFeed:
         found = [Found(d, a, _flat(a.logits)) for (d, _), a in zip(checked, answers)]
         return [f for f in found if f.given.score > 0 and f.mask.any()]
 
-    def _see_again(
-        self,
-        frame: Frame,
-        object_id: int,
-        found: Found,
-        options: DetectionOptions,
-        outcome: Outcome,
-    ) -> None:
+    # -- objects that are tracked -----------------------------------------------------------
+
+    def _see_again(self, message: Message, object_id: int, found: Found) -> None:
         """Take a detection of a tracked object for what it is worth."""
+        options, outcome = message.options, message.outcome
         track = self._session.tracks[object_id]
         outcome.matched.append(object_id)
         track.label = track.label or found.detection.label
-        if object_id in self._trials:
-            trial = self._trials[object_id]
+        trial = self._trials.get(object_id)
+        if trial:
             trial.hits, trial.misses = trial.hits + 1, 0
             if trial.hits >= options.confirm_hits:
-                self._confirm(object_id)
+                del self._trials[object_id]
+                self._session.confirm(object_id)
                 outcome.confirmed.append(object_id)
-        seen = frame.seen[object_id]
-        if not seen.visible or seen.iou < options.weak_score:
-            self._correct(frame, object_id, found, options, outcome)
+        seen = message.frame.seen[object_id]
+        is_weak = not seen.visible or seen.iou < options.weak_score
+        if is_weak and found.detection.score >= options.new_score:
+            last_ns = self._corrected_ns.get(object_id, -math.inf)
+            if message.frame.stamp_ns - last_ns >= options.correct_s * 1e9:
+                self._correct(message, object_id, found)
 
-    def _correct(
-        self,
-        frame: Frame,
-        object_id: int,
-        found: Found,
-        options: DetectionOptions,
-        outcome: Outcome,
-    ) -> None:
-        """Correct an object, if the detection is good and the last correction long enough ago."""
-        last_ns = self._corrected_ns.get(object_id)
-        is_due = last_ns is None or frame.stamp_ns - last_ns >= options.correct_s * 1e9
-        if is_due and found.detection.score >= options.new_score:
-            self._session.correct(frame, found.given, object_id)
-            self._corrected_ns[object_id] = frame.stamp_ns
-            outcome.corrected.append(object_id)
+    def _correct(self, message: Message, object_id: int, found: Found) -> None:
+        self._session.correct(message.frame, found.given, object_id)
+        self._corrected_ns[object_id] = message.frame.stamp_ns
+        message.outcome.corrected.append(object_id)
 
-    # -- new objects ------------------------------------------------------------------------
-
-    def _confirm(self, object_id: int) -> None:
-        del self._trials[object_id]
-        self._session.confirm(object_id)
-
-    def _end_trials(
-        self,
-        ids: Sequence[int],
-        masks: np.ndarray | None,
-        matched: Collection[int],
-        options: DetectionOptions,
-        outcome: Outcome,
-    ) -> None:
-        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones."""
-        for i in [i for i in ids if i in self._trials]:
-            trial = self._trials[i]
-            trial.misses += i not in matched
-            older = [row for row, other in enumerate(ids) if other < i]
-            doubles = _overlaps([masks[ids.index(i)]], masks[older])[0]
-            if trial.misses >= options.drop_misses or (doubles >= options.double_iou).any():
-                self._session.remove(i)
-                outcome.dropped.append(i)
-        self._forget_removed()
-
-    def _find_hidden(self, frame: Frame, unknown: Sequence[Found], outcome: Outcome):
+    def _find_hidden(self, message: Message, unknown: Sequence[Found]) -> list[Found]:
         """Give detections to hidden objects of their class, near enough; return the others."""
-        session, rest = self._session, []
+        rest = []
         for found in unknown:
-            sighting = found.sighting(frame.stamp_ns)
+            sighting = found.sighting(message.frame.stamp_ns)
             hidden = [
-                t
-                for i, t in session.tracks.items()
-                if i not in outcome.corrected and self._may_return(frame, t, found, sighting)
+                track
+                for i, track in self._session.tracks.items()
+                if i not in message.outcome.corrected
+                and self._may_return(track, found.detection.label, sighting)
             ]
-            if not hidden:
+            if hidden:
+                nearest = min(hidden, key=lambda track: track.visibility.moved(sighting))
+                self._correct(message, nearest.object_id, found)
+            else:
                 rest.append(found)
-                continue
-            nearest = min(hidden, key=lambda t: t.visibility.moved(sighting))
-            session.correct(frame, found.given, nearest.object_id)
-            self._corrected_ns[nearest.object_id] = frame.stamp_ns
-            outcome.corrected.append(nearest.object_id)
         return rest
 
-    def _may_return(
-        self, frame: Frame, track: Track, found: Found, sighting: Sighting | None
-    ) -> bool:
-        """Return whether a detection can be an object that was not in sight in the frame."""
+    def _may_return(self, track: Track, label: str, sighting: Sighting) -> bool:
+        """Return whether what a detection shows can be an object that is not in sight."""
         options = self._session.options
-        unseen_s = (frame.stamp_ns - track.visible_ns) * 1e-9
+        unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
         return (
             not track.visible
             and not track.tentative
-            and track.label == found.detection.label
+            and track.label == label
             and 0 <= unseen_s <= options.lost_after_s
             and track.visibility.is_in_reach(sighting, options)
         )
 
-    def _start(
-        self,
-        frame: Frame,
-        unknown: Sequence[Found],
-        options: DetectionOptions,
-        outcome: Outcome,
-    ) -> None:
+    # -- objects that are proposed ----------------------------------------------------------
+
+    def _judge_trials(self, message: Message, shown: Mapping[int, np.ndarray]) -> None:
+        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones.
+
+        shown: the masks of all objects in the frame.
+        """
+        options = message.options
+        for i in shown.keys() & self._trials.keys():
+            self._trials[i].misses += i not in message.outcome.matched
+            older = [mask for other, mask in shown.items() if other < i]
+            is_double = (_overlaps([shown[i]], older) >= options.double_iou).any()
+            if is_double or self._trials[i].misses >= options.drop_misses:
+                self._session.remove(i)
+                message.outcome.dropped.append(i)
+        self._forget_removed()
+
+    def _start(self, message: Message, unknown: Sequence[Found]) -> None:
         """Propose new objects, unless they may be ones that were prompted later than the frame."""
+        frame, options, outcome = message.frame, message.options, message.outcome
         session = self._session
         if not options.confirm_hits or any(i not in frame.seen for i in session.tracks):
             return
-        started: list[Found] = []
+        started: list[np.ndarray] = []
         for found in unknown:
-            doubles = _overlaps([found.mask], np.array([f.mask for f in started]))[0]
-            good = found.detection.score >= options.new_score
-            if not good or (doubles >= options.double_iou).any():
-                continue
-            if not self._has_room(found.detection.label, options):
+            label = found.detection.label
+            is_double = (_overlaps([found.mask], started) >= options.double_iou).any()
+            if is_double or not self._has_room(label, options):
                 continue
             try:
-                result = session.start(
-                    frame, found.given, label=found.detection.label, tentative=True
-                )
+                result = session.start(frame, found.given, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
                 return
-            started.append(found)
+            started.append(found.mask)
             outcome.started.append(result.object_id)
             self._own.add(result.object_id)
             self._trials[result.object_id] = Trial()
@@ -330,11 +305,11 @@ def _flat(logits: np.ndarray) -> np.ndarray:
     return (logits > 0).astype(np.float32).ravel()
 
 
-def _overlaps(masks: Sequence[np.ndarray], others: np.ndarray | None) -> np.ndarray:
-    """Return the (A, B) IoU of masks (A, m * m) with others (B, m * m)."""
-    if not len(masks) or others is None or not len(others):
-        return np.zeros((len(masks), 0))
-    masks = np.stack(masks)
+def _overlaps(masks: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the (A, B) IoU of A masks, each (m * m,), with B others."""
+    if not masks or not others:
+        return np.zeros((len(masks), len(others)))
+    masks, others = np.stack(masks), np.stack(others)
     both = masks @ others.T
     either = masks.sum(1)[:, None] + others.sum(1)[None] - both
     return both / np.maximum(either, 1)

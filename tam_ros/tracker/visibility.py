@@ -103,9 +103,9 @@ class Visibility:
         self._seen.append(sighting)
         return Verdict.VISIBLE
 
-    def is_in_reach(self, sighting: Sighting | None, options: SessionOptions) -> bool:
+    def is_in_reach(self, sighting: Sighting, options: SessionOptions) -> bool:
         """Return whether the object can have come from where it was last seen to a sighting."""
-        return sighting is not None and bool(self._seen) and not self._jumps(sighting, options)
+        return bool(self._seen) and not self._jumps(sighting, options)
 
     def moved(self, sighting: Sighting) -> float:
         """Return how far a sighting is from where the object was last seen, in its sizes."""
