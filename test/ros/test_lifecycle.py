@@ -10,7 +10,7 @@ from tracker import prompt
 
 from tam_ros.srv import AddPrompt
 
-END_S = 2.0
+END_S = 4.0  # a second before launch would send SIGTERM
 
 
 def assert_ends_at_once(program) -> None:
