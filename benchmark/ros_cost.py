@@ -39,6 +39,9 @@ class StillEngine:
     def encode_image(self, image):
         return None
 
+    def nbytes(self, features):
+        return 0
+
     def attend_memory(self, features, store, plan):
         return store[plan.rows]
 

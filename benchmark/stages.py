@@ -27,7 +27,8 @@ class TimedEngine:
     """An engine that notes the milliseconds of each stage of the current frame."""
 
     def __init__(self, engine):
-        self.spec, self.allocate_store = engine.spec, engine.allocate_store
+        self.spec, self.nbytes = engine.spec, engine.nbytes
+        self.allocate_store = engine.allocate_store
         self.stage_ms = dict.fromkeys(STAGE_METHODS, 0.0)
         for stage in STAGE_METHODS:
             setattr(self, stage, self._timed(stage, getattr(engine, stage)))

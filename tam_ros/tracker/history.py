@@ -19,11 +19,14 @@ class History:
     def __init__(self):
         self._frames: deque[Frame] = deque()
 
-    def add(self, frame: Frame, options: SessionOptions) -> None:
-        """Add a frame, which is newer than all others, and forget those beyond the bounds."""
+    def add(self, frame: Frame) -> None:
+        """Add a frame, which is newer than all others."""
+        self._frames.append(frame)
+
+    def trim(self, options: SessionOptions) -> None:
+        """Forget the oldest frames, as far as they are beyond the bounds."""
         frames = self._frames
-        frames.append(frame)
-        oldest_ns = frame.stamp_ns - options.history_s * 1e9
+        oldest_ns = frames[-1].stamp_ns - options.history_s * 1e9
         while len(frames) > 1 and (
             frames[0].stamp_ns < oldest_ns
             or len(frames) > options.history_frames

@@ -98,7 +98,7 @@ def _former_answer(frame: Frame, track: Track) -> np.ndarray | None:
         logits = track.logits if track.visible else None
     else:
         seen = frame.seen.get(track.object_id)
-        logits = seen.logits.astype(np.float32) if seen and seen.visible else None
+        logits = seen.logits if seen and seen.visible else None
     if logits is None:
         return None
     return np.clip(logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]

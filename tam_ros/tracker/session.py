@@ -94,6 +94,7 @@ class Session:
             self._tracking.track(frame, list(self._tracks.values()), self.options)
         budget_s = self._clock() - started
         self._admit(self._late.carry(self._history, self.options, budget_s))
+        self._history.trim(self.options)  # of what objects were seen to be as well
         return replace(self._follow_motion(self.latest()), reset_reason=reset_reason)
 
     def add_prompt(
@@ -254,7 +255,8 @@ class Session:
         )
         index = newest.index + 1 if newest else 0
         frame = Frame(index, stamp_ns, size_wh, features, self._engine.nbytes(features))
-        self._history.add(frame, self.options)
+        self._history.add(frame)
+        self._history.trim(self.options)
         return frame
 
     def _remember_prompts(self) -> None:
@@ -340,11 +342,7 @@ class Session:
     def _result_on(self, frame: Frame, track: Track) -> ObjectResult:
         """Return the answer to an object's prompt on an earlier frame, among the others there."""
         known, given = self.tracks, track.given
-        visible = {
-            i: seen.logits.astype(np.float32)
-            for i, seen in frame.seen.items()
-            if seen.visible and i in known
-        }
+        visible = {i: seen.logits for i, seen in frame.seen.items() if seen.visible and i in known}
         masks = FrameMasks(visible, frame.size_wh, exclusive=self.options.exclusive_masks)
         return ObjectResult(
             track.object_id,

@@ -75,7 +75,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Seen:
-    """An object's answer in one frame. logits: (m, m) float16."""
+    """An object's answer in one frame. logits: (m, m)."""
 
     logits: np.ndarray
     visible: bool
@@ -103,4 +103,4 @@ class Frame:
 
     def note(self, object_id: int, logits: np.ndarray, *, visible: bool, iou: float) -> None:
         """Keep an object's answer in this frame."""
-        self.seen[object_id] = Seen(logits.astype(np.float16), visible, iou)
+        self.seen[object_id] = Seen(logits, visible, iou)

@@ -171,7 +171,7 @@ def test_what_objects_were_counts_as_well():
         stream.session.add_prompt(click(x, 60))
     stream.step(20)
     assert stream.session._history.nbytes <= 5.5 * FRAME_BYTES
-    assert len(stream.session._history) == 3
+    assert len(stream.session._history) == 2
 
 
 def test_objects_already_tracked_are_in_every_result(stream):
