@@ -73,9 +73,15 @@ def _load_onnx(choice: EngineChoice) -> Engine:
             'for accelerators'
         ) from error
     folder = Path(choice.weights) if choice.weights else export_folder(choice.model)
-    read_manifest(folder, choice.model)
-    engine = OnnxEngine(folder, mode=choice.mode, device=choice.device, threads=choice.threads)
-    _check_manifest(folder, engine.manifest, choice)
+    manifest = read_manifest(folder, choice.model)
+    engine = OnnxEngine(
+        folder,
+        manifest=manifest,
+        mode=choice.mode,
+        device=choice.device,
+        threads=choice.threads,
+    )
+    _check_manifest(folder, manifest, choice)
     return engine
 
 

@@ -221,7 +221,8 @@ class OnnxMemoryStore:
 class OnnxEngine:
     """Runs the stages of an exported network; see `engine.base.Engine`.
 
-    folder: made by `export_onnx`. device: cpu, cuda, cuda:N, tensorrt or tensorrt:N. threads: of
+    folder: made by `export_onnx`. manifest: the folder's, where it has been read; that hashes all
+    graphs. device: cpu, cuda, cuda:N, tensorrt or tensorrt:N. threads: of
     the CPU provider, 0 for all cores. static_shapes fills batches and memories up to sizes that
     do not change, as TensorRT needs it; by default where it runs.
     Raises EngineError naming what is wrong.
@@ -231,6 +232,7 @@ class OnnxEngine:
         self,
         folder: Path | str,
         *,
+        manifest: Manifest | None = None,
         mode: NumericMode = 'interactive',
         device: str = 'cpu',
         threads: int = 0,
@@ -239,7 +241,7 @@ class OnnxEngine:
         if mode not in NUMERIC_MODES:
             raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
         self._device = parse_device(device)
-        self.manifest: Manifest = read_manifest(Path(folder))
+        self.manifest = manifest or read_manifest(Path(folder))
         self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes
         self._graphs = {
             name: Graph(
