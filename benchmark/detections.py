@@ -11,10 +11,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from arguments import option, words
 
 from tam_ros.engine.load import EngineChoice, load_engine
-from tam_ros.evaluation.clips import TruthClip, read_clip
+from tam_ros.evaluation.clips import TruthClip, clip_names, read_clip
 from tam_ros.evaluation.detections import Faults, Follow, follow_detections, simulate_detector
+from tam_ros.evaluation.trackers import MAX_OBJECTS
 from tam_ros.evaluation.truth_engine import TruthEngine
 from tam_ros.tracker.detector import DetectionOptions
 from tam_ros.tracker.session import Session
@@ -24,10 +26,9 @@ def main() -> None:
     """Print a row for each clip."""
     args = parse_arguments()
     engine = None if args.truth else load_engine(EngineChoice(args.model, args.weights))
-    names = args.clips or sorted(path.parent.name for path in args.folder.glob('*/rgb'))
     print('| clip | objects | tracks per object | switches | false, confirmed | covered | J |')
     print('|---|---|---|---|---|---|---|')
-    for name in names:
+    for name in args.clips or clip_names(args.folder):
         clip = read_clip(args.folder / name)
         follows = [follow(clip, engine, seed, args) for seed in range(args.seeds)]
         print_row(name, follows)
@@ -36,7 +37,7 @@ def main() -> None:
 def follow(clip: TruthClip, engine, seed: int, args: argparse.Namespace) -> Follow:
     """Follow what a detector with one set of faults says of a clip."""
     faults = Faults(args.every, args.jitter, args.misses, args.false_alarms, args.latency, seed)
-    session = Session(engine or TruthEngine(clip), max_objects=32)
+    session = Session(engine or TruthEngine(clip), max_objects=MAX_OBJECTS)
     options = DetectionOptions(**dict(args.option))
     return follow_detections(clip, session, options, simulate_detector(clip, faults))
 
@@ -63,14 +64,10 @@ def parse_arguments() -> argparse.Namespace:
         low, high = map(float, text.split(','))
         return low, high
 
-    def option(text: str) -> tuple[str, float]:
-        name, value = text.split('=')
-        return name, float(value)
-
     faults = Faults()
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', type=Path, help='folder of clips: NAME/rgb, NAME/masks')
-    parser.add_argument('--clips', type=lambda text: text.split(','), help='names, with commas')
+    parser.add_argument('--clips', type=words, help='names, with commas')
     parser.add_argument('--truth', action='store_true', help='with true masks')
     parser.add_argument('--model', default='tam_nano')
     parser.add_argument('--weights', default='')

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from arguments import option, words
 
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.clips import TruthClip, read_clip
@@ -124,14 +125,6 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Return the options."""
-
-    def words(text: str) -> list[str]:
-        return text.split(',')
-
-    def option(text: str) -> tuple[str, float]:
-        name, value = text.split('=')
-        return name, float(value)
-
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', type=Path, help='folder of clips: NAME/rgb, NAME/masks')
     parser.add_argument('--clips', type=words, required=True, help='names, with commas')

@@ -222,9 +222,9 @@ class OnnxEngine:
     """Runs the stages of an exported network; see `engine.base.Engine`.
 
     folder: made by `export_onnx`. manifest: the folder's, where it has been read; that hashes all
-    graphs. device: cpu, cuda, cuda:N, tensorrt or tensorrt:N. threads: of
-    the CPU provider, 0 for all cores. static_shapes fills batches and memories up to sizes that
-    do not change, as TensorRT needs it; by default where it runs.
+    graphs. device: cpu, cuda, cuda:N, tensorrt or tensorrt:N. threads: of the CPU provider, 0 for
+    all cores. static_shapes fills batches and memories up to sizes that do not change, as TensorRT
+    needs it; by default where it runs.
     Raises EngineError naming what is wrong.
     """
 

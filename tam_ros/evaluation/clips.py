@@ -49,6 +49,11 @@ class TruthClip:
         return first
 
 
+def clip_names(folder: Path) -> list[str]:
+    """Return the names of the clips in a folder, sorted."""
+    return sorted(path.parent.name for path in folder.glob('*/rgb'))
+
+
 def read_clip(
     folder: Path,
     *,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES, EngineChoice, load_engine
-from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, read_clip
+from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, clip_names, read_clip
 from tam_ros.evaluation.pictures import save_sheet
 from tam_ros.evaluation.runs import Clock, stream_clip, track_clip
 from tam_ros.evaluation.scores import ClipScore, score_clip
@@ -122,7 +122,7 @@ def read_clips(args) -> list[TruthClip]:
     """Read the clips that are asked for; raises ValueError for those that are not there."""
     if args.every < 1 or not args.fps > 0:
         raise ValueError(f'--every {args.every} --fps {args.fps:g}: use 1 or more, and above 0')
-    present = sorted(path.parent.name for path in args.folder.glob('*/rgb'))
+    present = clip_names(args.folder)
     missing = set(args.clips) - set(present)
     if missing or not present:
         raise ValueError(f'no clips {sorted(missing)} in {args.folder}: there are {present}')

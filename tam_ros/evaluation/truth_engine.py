@@ -6,6 +6,7 @@ import numpy as np
 from tam_ros.engine.base import Decoded, EngineSpec
 from tam_ros.evaluation.clips import TruthClip
 from tam_ros.evaluation.measures import region_similarity
+from tam_ros.masks import tight_crop
 
 SIDE = 96  # of the logits
 FITTING_IOU = 0.3  # a box shows the object whose own box it overlaps by this, else its own inside
@@ -63,7 +64,7 @@ class TruthEngine:
         place = self._box_mask(box)
         truths = {n: self._small(t, n) for n in self._clip.masks(t)}
         fits = {
-            n: region_similarity(place, self._box_mask(4 * np.array(_box_of(m))))
+            n: region_similarity(place, self._box_mask(4 * np.array(tight_crop(0, 0, m).box_xyxy)))
             for n, m in truths.items()
             if m.any()
         }
@@ -92,8 +93,3 @@ class TruthEngine:
         mask = np.zeros((SIDE, SIDE), bool)
         mask[max(y0, 0) : max(y1, 1), max(x0, 0) : max(x1, 1)] = True
         return mask
-
-
-def _box_of(mask):
-    ys, xs = np.nonzero(mask)
-    return xs.min(), ys.min(), xs.max() + 1, ys.max() + 1

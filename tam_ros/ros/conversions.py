@@ -259,13 +259,16 @@ def _detection(msg: Detection2D) -> Detection:
 
 def _result_to_detection(result: ObjectResult, header: Header) -> Detection2D:
     x0, y0, x1, y1 = result.mask.box_xyxy
-    msg = Detection2D(header=header, id=str(result.object_id))
+    msg = detection_message(header, str(result.object_id), result.label, result.score)
     msg.bbox.center.position.x = (x0 + x1) / 2
     msg.bbox.center.position.y = (y0 + y1) / 2
     msg.bbox.size_x = float(x1 - x0)
     msg.bbox.size_y = float(y1 - y0)
-    hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = result.label
-    hypothesis.hypothesis.score = float(result.score)
-    msg.results = [hypothesis]
     return msg
+
+
+def detection_message(header: Header, object_id: str, label: str, score: float) -> Detection2D:
+    """Return a detection whose box is yet to be set."""
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id, result.hypothesis.score = label, float(score)
+    return Detection2D(header=header, id=object_id, results=[result])

@@ -1,6 +1,7 @@
 """The node's parameters: description, default and range of each, in one place."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -37,17 +38,14 @@ class Setting:
 DETECTIONS = 'detections.'  # what the names of the options for them begin with
 
 
-def _detection_option(name: str, description: str) -> Setting:
-    """Return a setting that is a number among the options for detections."""
-    low, high = DETECTION_RANGES[name]
-    default = getattr(DetectionOptions(), name)
-    return Setting(default, description, live=True, low=low, high=high)
+def _number(options, ranges: Mapping[str, tuple[float, float]], name: str, description: str):
+    """Return a setting that is a number among some options, of which these are the defaults."""
+    low, high = ranges[name]
+    return Setting(getattr(options, name), description, live=True, low=low, high=high)
 
 
-def _option(name: str, description: str) -> Setting:
-    """Return a setting that is a number among the session's options."""
-    low, high = RANGES[name]
-    return Setting(getattr(SessionOptions(), name), description, live=True, low=low, high=high)
+_option = functools.partial(_number, SessionOptions(), RANGES)
+_detection_option = functools.partial(_number, DetectionOptions(), DETECTION_RANGES)
 
 
 SETTINGS = {
@@ -214,14 +212,17 @@ def _wrong_choice(parameter: Parameter) -> str:
 
 def session_options(node: Node) -> SessionOptions:
     """Return the session's options as the parameters are now."""
-    values = {f.name: node.get_parameter(f.name).value for f in fields(SessionOptions)}
-    return SessionOptions(**values)
+    return SessionOptions(**_values(node, SessionOptions))
 
 
 def detection_options(node: Node) -> DetectionOptions:
     """Return the options for detections as the parameters are now."""
-    names = [f.name for f in fields(DetectionOptions)]
-    return DetectionOptions(**{n: node.get_parameter(DETECTIONS + n).value for n in names})
+    return DetectionOptions(**_values(node, DetectionOptions, DETECTIONS))
+
+
+def _values(node: Node, options: type, prefix: str = '') -> dict[str, Any]:
+    """Return the values of the parameters that some options are made of."""
+    return {f.name: node.get_parameter(prefix + f.name).value for f in fields(options)}
 
 
 def _listed(choices: Sequence[str]) -> str:

@@ -9,7 +9,9 @@ import sys
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import Detection2D, Detection2DArray
+
+from tam_ros.ros.conversions import detection_message
 
 NOT_INSTALLED = 'yolo_msgs is not installed: it comes with yolo_ros, build and source that first'
 
@@ -33,14 +35,11 @@ def detection_array(msg) -> Detection2DArray:
 
 
 def _detection(header, yolo) -> Detection2D:
-    msg = Detection2D(header=header, id=yolo.id)
+    msg = detection_message(header, yolo.id, yolo.class_name, yolo.score)
     msg.bbox.center.position.x = yolo.bbox.center.position.x
     msg.bbox.center.position.y = yolo.bbox.center.position.y
     msg.bbox.center.theta = yolo.bbox.center.theta
     msg.bbox.size_x, msg.bbox.size_y = yolo.bbox.size.x, yolo.bbox.size.y
-    result = ObjectHypothesisWithPose()
-    result.hypothesis.class_id, result.hypothesis.score = yolo.class_name, yolo.score
-    msg.results = [result]
     return msg
 
 

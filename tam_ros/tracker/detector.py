@@ -7,15 +7,16 @@ what counts as double: detections are never compared with each other unless none
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_prompt
+from tam_ros.tracker.options import check_ranges
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, Given, Track
-from tam_ros.tracker.visibility import Sighting, see_mask
+from tam_ros.tracker.visibility import Sighting
 
 DETECTION_RANGES = {
     'min_score': (0.0, 1.0),
@@ -72,10 +73,7 @@ class DetectionOptions:
     max_per_class: int = 0
 
     def __post_init__(self):
-        for name in (f.name for f in fields(self)):
-            low, high = DETECTION_RANGES[name]
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f'{name} {getattr(self, name):g}: use {low:g} to {high:g}')
+        check_ranges(self, DETECTION_RANGES)
 
 
 @dataclass
@@ -105,10 +103,6 @@ class Found:
     detection: Detection
     given: Given
     mask: np.ndarray
-
-    def sighting(self, stamp_ns: int) -> Sighting:
-        """Return what the answer shows: something, or it would not have been found."""
-        return see_mask(self.given.logits, self.given.score, self.given.iou, stamp_ns)
 
 
 @dataclass(frozen=True)
@@ -210,7 +204,9 @@ class DetectionFeed:
         """Give detections to hidden objects of their class, near enough; return the others."""
         rest = []
         for found in unknown:
-            sighting = found.sighting(message.frame.stamp_ns)
+            sighting = found.given.sighting(
+                message.frame.stamp_ns
+            )  # what is found shows something
             hidden = [
                 track
                 for i, track in self._session.tracks.items()

@@ -1,5 +1,6 @@
 """The newest frames, encoded, so that a late prompt is applied to the frame it was made on."""
 
+import itertools
 from collections import deque
 from statistics import median
 
@@ -75,14 +76,18 @@ class History:
     @property
     def _period_ns(self) -> float:
         """Usual time between two frames; 0 where there is one only, which then must be meant."""
-        stamps = [frame.stamp_ns for frame in self._frames]
-        return median(b - a for a, b in zip(stamps, stamps[1:])) if len(stamps) > 1 else 0.0
+        return median(b - a for a, b in self._gaps) if len(self._frames) > 1 else 0.0
+
+    @property
+    def _gaps(self) -> list[tuple[int, int]]:
+        """The stamps of every two frames in a row."""
+        return list(itertools.pairwise(frame.stamp_ns for frame in self._frames))
 
     def _period_at(self, stamp_ns: int) -> float:
         """Time between the two frames around a stamp, unless they are far apart."""
-        stamps = [frame.stamp_ns for frame in self._frames]
-        gap = next((b - a for a, b in zip(stamps, stamps[1:]) if a <= stamp_ns <= b), 0)
-        return max(self._period_ns, min(gap, LONGEST_GAP * self._period_ns))
+        usual = self._period_ns
+        around = next((b - a for a, b in self._gaps if a <= stamp_ns <= b), 0)
+        return max(usual, min(around, LONGEST_GAP * usual))
 
     def _refusal(self, stamp_ns: int, nearest: Frame) -> str:
         first, last = self._frames[0].stamp_ns, self._frames[-1].stamp_ns

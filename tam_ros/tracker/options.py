@@ -1,6 +1,7 @@
 """What may change while a session runs."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S, ForecastTime
 
@@ -16,6 +17,13 @@ RANGES = {  # smallest and largest value of each number
     'history_frames': (1, 1000),
     'history_mb': (0.0, 65536.0),
 }
+
+
+def check_ranges(options, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ValueError for an attribute that is not between its smallest and largest value."""
+    for name, (low, high) in ranges.items():
+        if not low <= getattr(options, name) <= high:
+            raise ValueError(f'{name} {getattr(options, name):g}: use {low:g} to {high:g}')
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,7 @@ class SessionOptions:
     def __post_init__(self):
         if self.forecast not in FORECAST_TIMES:
             raise ValueError(f'forecast {self.forecast!r}: use {", ".join(FORECAST_TIMES)}')
-        for name in (f.name for f in fields(self) if f.name in RANGES):
-            low, high = RANGES[name]
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f'{name} {getattr(self, name):g}: use {low:g} to {high:g}')
+        check_ranges(self, RANGES)
 
     def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
         """Return the time to forecast a frame for that is published at publish_ns, if any."""

@@ -87,9 +87,7 @@ class PromptDecoder:
         if self._engine.spec.mode == 'interactive':
             logits = fill_small_holes(logits)
         score, iou = float(decoded.score[row]), float(decoded.iou[row])
-        is_all = len(decoded.score) == 1
-        pointer = decoded.pointers if is_all else decoded.pointers[[row]]
-        return Given(frame.index, prompt, logits, score, iou, pointer)
+        return Given(frame.index, prompt, logits, score, iou, decoded.pointers[[row]])
 
 
 def _former_answer(frame: Frame, track: Track) -> np.ndarray | None:

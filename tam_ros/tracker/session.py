@@ -24,7 +24,6 @@ from tam_ros.tracker.prompting import PromptDecoder
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, Given, Track
 from tam_ros.tracker.tracking import Tracking
-from tam_ros.tracker.visibility import see_mask
 from tam_ros.tracker.warm_up import warm_up
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
@@ -230,7 +229,7 @@ class Session:
         frame.note(object_id, given.logits, visible=True, iou=given.iou)
         track.motion = None
         if not track.memory.is_prompted(self._history.newest.index):
-            track.visibility.start(see_mask(given.logits, given.score, given.iou, frame.stamp_ns))
+            track.visibility.start(given.sighting(frame.stamp_ns))
             self._tracking.track(self._history.newest, [track], self.options)
         return self._result_on(frame, track)
 
@@ -326,7 +325,7 @@ class Session:
         track.given, track.logits = given, given.logits
         track.score, track.iou = given.score, given.iou
         track.visible, track.visible_ns = True, frame.stamp_ns
-        track.visibility.start(see_mask(given.logits, given.score, given.iou, frame.stamp_ns))
+        track.visibility.start(given.sighting(frame.stamp_ns))
         track.motion = None  # what a prompt changes is no motion
         if track.frame_index != frame.index:
             track.frame_index, track.attended = frame.index, None

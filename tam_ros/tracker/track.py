@@ -8,7 +8,7 @@ from tam_ros.engine.base import Array
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
-from tam_ros.tracker.visibility import Visibility
+from tam_ros.tracker.visibility import Sighting, Visibility, see_mask
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Given:
     score: float
     iou: float
     pointer: Array | None
+
+    def sighting(self, stamp_ns: int) -> Sighting | None:
+        """Return what the answer shows, if anything; stamp_ns: of its frame."""
+        return see_mask(self.logits, self.score, self.iou, stamp_ns)
 
 
 @dataclass(frozen=True)
