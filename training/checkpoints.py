@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tam_ros.model.checkpoint import read_state_dict
-from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.config import MODELS, EdgeTAMConfig
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Return the mean weights of a checkpoint, or those of a weights file."""
+    return read_model(path)[1]
+
+
+def read_model(path: Path) -> tuple[EdgeTAMConfig, dict[str, torch.Tensor]]:
+    """Return the shape and the mean weights of a checkpoint; a weights file is of tam_nano."""
     if path.suffix == '.safetensors':
-        return {key: value.float() for key, value in read_state_dict(path).items()}
-    return load_checkpoint(path).average
+        weights = {key: value.float() for key, value in read_state_dict(path).items()}
+        return MODELS['tam_nano'], weights
+    checkpoint = load_checkpoint(path)
+    return checkpoint.model, checkpoint.average
 
 
 def export_weights(checkpoint: Checkpoint, path: Path) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tam_ros.model.edgetam import EdgeTAM
-from training.checkpoints import load_checkpoint
+from training.checkpoints import read_model
 from training.rollout import Batch, Choices, Trace, roll_out
 from training.settings import Distillation
 
@@ -16,9 +16,9 @@ from training.settings import Distillation
 class Teacher:
     """A trained network that shows its features for the student's batches."""
 
-    def __init__(self, checkpoint: Path, device: str):
-        loaded = load_checkpoint(checkpoint)
-        self._config, self._weights, self._device = loaded.model, loaded.average, device
+    def __init__(self, path: Path, device: str):
+        self._config, self._weights = read_model(path)
+        self._device = device
         self._networks: dict[int, EdgeTAM] = {}
 
     @torch.no_grad()

@@ -4,16 +4,25 @@ Run as `python -m training.evaluate DIR`, with the options of `ros2 run tam_ros 
 --help. Writes curves of J and the calibration of predicted IoU and object score as well.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
+from tam_ros.engine.torch_engine import TorchEngine
 from tam_ros.evaluation import command
 from tam_ros.evaluation.command import Contender
 from tam_ros.evaluation.scores import ClipScore
 from tam_ros.evaluation.tables import group_scores
+from tam_ros.evaluation.trackers import SessionTracker
+from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.policies import POLICIES
 from tam_ros.weights import DownloadError
 from training.baselines import BoxTracker, available_baselines
 from training.calibration import describe_calibration, records_of, save_calibration
+from training.checkpoints import load_checkpoint
 from training.curves import save_curves
 
 
@@ -27,6 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         const='also',
         choices=('also', 'only'),
         help='evaluate trackers without a network, also or only',
+    )
+    parser.add_argument(
+        '--runs',
+        type=Path,
+        nargs='+',
+        default=[],
+        help='evaluate these runs of training.train, each in its own shape, and no other network',
     )
     args = parser.parse_args(arguments)
     try:
@@ -43,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def list_contenders(args) -> list[Contender]:
     """Return what to evaluate, baselines last, each with the prompts that it takes."""
-    networks = [] if args.baselines == 'only' else command.list_contenders(args)
+    if args.runs:
+        networks = [_run_contender(run, args) for run in args.runs]
+    else:
+        networks = [] if args.baselines == 'only' else command.list_contenders(args)
     baselines = available_baselines() if args.baselines else []
     if baselines and BoxTracker not in baselines:
         print('no csrt baseline: it needs opencv-contrib-python')
@@ -54,6 +73,21 @@ def list_contenders(args) -> list[Contender]:
         )
         for baseline in baselines
     ]
+
+
+def _run_contender(run: Path, args) -> Contender:
+    """Return a tracker with a run's mean weights, in the shape that it trains."""
+    checkpoint = load_checkpoint(run / 'checkpoint.pt')
+    side = args.image_size or checkpoint.model.image_size
+    network = EdgeTAM(dataclasses.replace(checkpoint.model, image_size=side))
+    network.load_state_dict(checkpoint.average)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    engine = TorchEngine(network.eval(), model=run.name, weights=f'step {checkpoint.step}')
+    make = POLICIES[args.policy[0]]
+    return Contender(
+        lambda clip: SessionTracker(engine, make(), SessionOptions(), run.name), args.prompts
+    )
 
 
 def report_calibration(scores: Sequence[ClipScore], out: Path) -> None:

@@ -75,7 +75,15 @@ class Settings:
         return self.phases[-1], 1.0
 
 
-TEACHER = replace(MODELS['tam_nano'], widths=(48, 96, 192, 384), depths=(2, 2, 10, 2))
+# What `training.train --model` takes: the shipped shape, a teacher, and shapes to compare it with.
+TAM_NANO = MODELS['tam_nano']
+SHAPES: dict[str, EdgeTAMConfig] = {
+    'tam_nano': TAM_NANO,
+    'teacher': replace(TAM_NANO, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
+    'narrow': replace(TAM_NANO, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
+    'one_layer': replace(TAM_NANO, memory_layers=1),
+    'no_cues': replace(TAM_NANO, propagation=False, prompt_maps=False),
+}
 
 
 # For two CPU cores.
@@ -95,6 +103,11 @@ CPU_MORE_PHASES = (
 CPU_PROMPT_PHASES = (
     Phase('prompts', 800, 256, 1, 10, (5e-4, 3e-4)),
     Phase('tracks', 300, 256, 4, 3, (3e-4, 1e-5)),
+)
+# To compare shapes and losses with, each from nothing, on one CPU core.
+COMPARISON_PHASES = (
+    Phase('images', 60, 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
+    Phase('clips', 540, 128, 4, 6, (1e-3, 2e-5), (0.25, 0.0)),
 )
 # For half an hour of a data-centre GPU.
 GPU_PHASES = (

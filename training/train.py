@@ -1,7 +1,7 @@
 """Train tam_nano or its teacher; resumable from the last checkpoint at any minute.
 
 Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR]
-[--schedule cpu|cpu_more|cpu_prompts|gpu] [--processes 2] ... ; run again with the same --run to
+[--schedule cpu|cpu_more|cpu_prompts|gpu|comparison] [--processes 2] ... ; run again with the same --run to
 go on.
 """
 
@@ -16,7 +16,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import Checkpoint, load_checkpoint, read_weights, save_checkpoint
 from training.data import ClipDataset, ClipShape, batches
@@ -25,11 +24,12 @@ from training.log import Log
 from training.material import open_material
 from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import (
+    COMPARISON_PHASES,
     CPU_MORE_PHASES,
     CPU_PHASES,
     CPU_PROMPT_PHASES,
     GPU_PHASES,
-    TEACHER,
+    SHAPES,
     Distillation,
     Phase,
     Settings,
@@ -42,6 +42,7 @@ SCHEDULES = {
     'cpu_more': CPU_MORE_PHASES,
     'cpu_prompts': CPU_PROMPT_PHASES,
     'gpu': GPU_PHASES,
+    'comparison': COMPARISON_PHASES,
 }
 
 
@@ -279,7 +280,7 @@ def _phase_batches(trainer: Trainer, material, rendered) -> Iterable[Batch]:
 
 def make_settings(args: argparse.Namespace) -> Settings:
     """Return the settings that the command line asks for."""
-    model: EdgeTAMConfig = TEACHER if args.model == 'teacher' else MODELS[args.model]
+    model = SHAPES[args.model]
     if args.latents:
         model = dataclasses.replace(
             model, global_latents=args.latents[0], grid_latents=args.latents[1]
@@ -297,13 +298,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rendered', type=Path, help='clips of training.render')
     parser.add_argument('--cache', type=Path, help='keeps reduced video frames')
     parser.add_argument('--run', type=Path, required=True, help='checkpoint, log and curves')
-    parser.add_argument('--model', default='tam_nano', choices=['tam_nano', 'teacher'])
+    parser.add_argument('--model', default='tam_nano', choices=list(SHAPES))
     parser.add_argument('--latents', type=int, nargs=2, metavar=('GLOBAL', 'GRID'))
     parser.add_argument('--schedule', default='cpu', choices=list(SCHEDULES))
     parser.add_argument('--scale', type=float, default=1.0, help='multiplies all steps')
     parser.add_argument('--minutes', type=float, default=1e9, help='stop, resumable, after these')
     parser.add_argument('--start-from', type=Path, help='checkpoint or weights to begin with')
-    parser.add_argument('--teacher', type=Path, help='checkpoint of a teacher to distil from')
+    parser.add_argument('--teacher', type=Path, help='checkpoint or weights to distil from')
     parser.add_argument('--distill', type=float, nargs=2, default=(1.0, 1.0))
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--bf16', action='store_true', help='mixed precision')

@@ -83,8 +83,8 @@ class EdgeTAMConfig(NetworkConfig):
 
     @property
     def step(self) -> int:
-        """Every grid latent sees a window of whole stride-16 cells."""
-        return 16 * self.grid_side
+        """Every grid latent sees a window of whole stride-16 cells, and stride 32 is whole."""
+        return 16 * max(self.grid_side, 2)
 
     @property
     def grid_side(self) -> int:

@@ -95,7 +95,12 @@ class SpatialPerceiver(nn.Module):
         self.register_buffer('output_positions', output, persistent=False)  # tokens, C
 
     def forward(self, memory: Tensor) -> Tensor:
-        return torch.cat([self._global(memory), self._grid(memory)], dim=1)
+        parts = []
+        if len(self.latents):
+            parts.append(self._global(memory))
+        if len(self.latents_2d):
+            parts.append(self._grid(memory))
+        return torch.cat(parts, dim=1)
 
     def _global(self, memory: Tensor) -> Tensor:
         tokens = memory.flatten(2).transpose(1, 2)  # B, h * h, C

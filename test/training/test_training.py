@@ -121,3 +121,13 @@ def test_a_rollout_can_be_repeated_with_the_same_prompts():
         again = roll_out(network, batch, options, Choices(again=first.choices))
     assert len(again.judged) == len(first.judged)
     torch.testing.assert_close(again.loss, first.loss, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('latents', [(8, 0), (0, 16)])
+def test_one_kind_of_latents_can_be_left_out(latents):
+    phase = STAGES['clips']
+    model = dataclasses.replace(TINY, global_latents=latents[0], grid_latents=latents[1])
+    trainer = Trainer(dataclasses.replace(make_settings(phase), model=model), Place())
+    batch = fixed_batch(phase)
+    losses = [trainer.train_step(batch).loss.item() for _ in range(30)]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
