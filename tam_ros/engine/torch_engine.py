@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tam_ros.engine.allocation import keep_freed_memory
 from tam_ros.engine.base import (
     NUMERIC_MODES,
     Decoded,
@@ -26,6 +27,7 @@ from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
+from tam_ros.model.packed import pack
 from tam_ros.model.precision import narrow
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.model.reproducible import reproducible_state_dict
@@ -136,7 +138,8 @@ class HostRows(Sequence):
 class TorchEngine:
     """Runs the four stages of a network; see `engine.base.Engine`.
 
-    fold: merge linear layers first (exact up to rounding). Takes ownership of the network.
+    fold: merge linear layers first, and pack them (exact up to rounding). Takes ownership of the
+    network. On a CPU the process keeps the memory that it frees from then on.
     """
 
     def __init__(
@@ -154,12 +157,20 @@ class TorchEngine:
             raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
         self._device = check_device(device)
         dtype = _check_precision(precision, self._device)
-        network = fuse(network) if fold else network.eval()
+        # On accelerators fused attention wants values as wide as keys.
+        on_cpu = self._device.type == 'cpu'
+        network = fuse(network, values=on_cpu) if fold else network.eval()
         self._network = narrow(network, dtype).to(self._device)
         # The trunk's depthwise convolutions are a quarter faster with channels innermost.
         self._network.image_encoder.to(memory_format=torch.channels_last)
         with torch.inference_mode():
             self._network.precompute()
+        if on_cpu and fold:
+            keep_freed_memory()
+            # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
+            wide = dtype == torch.float32
+            for part in (network.memory_attention, network.memory_encoder) if wide else (network,):
+                pack(part)
         config = network.config
         self.spec = EngineSpec(
             model=model,

@@ -4,20 +4,35 @@ import torch
 from torch import nn
 
 from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.model.memory_attention import RotaryAttention
 from tam_ros.model.network import TrackingNetwork
 
 
-def fuse(model: TrackingNetwork) -> TrackingNetwork:
+def fuse(model: TrackingNetwork, *, values: bool = True) -> TrackingNetwork:
     """Fuse a loaded model in place for inference and return it.
 
     In an EdgeTAM, folds batch norms into convolutions, merges the three branches of RepViT's
     token mixers, and folds the pyramid's finest two 1x1 convolutions with the decoder's 1x1
-    convolutions that are the only ones to read them.
+    convolutions that are the only ones to read them. values: whether memories are attended to as
+    they are and what was attended is projected, instead of every value: a quarter of the products.
     """
     model.eval()
     if isinstance(model, EdgeTAM):
         _fuse_edgetam(model)
+    if values:
+        for layer in model.memory_attention.layers:
+            _fuse_values(layer.cross_attn_image)
     return model.requires_grad_(False)
+
+
+@torch.no_grad()
+def _fuse_values(attn: RotaryAttention) -> None:
+    """Project after attention: its weights sum to one, so the bias comes through as well."""
+    value, out = attn.v_proj, attn.out_proj
+    chained = nn.Linear(value.in_features, out.out_features)
+    chained.weight.data = out.weight @ value.weight
+    chained.bias.data = out.weight @ value.bias + out.bias
+    attn.v_proj, attn.out_proj = nn.Identity(), chained
 
 
 @torch.no_grad()

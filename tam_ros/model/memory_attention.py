@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tam_ros.model.attention import attend
 from tam_ros.model.config import EdgeTAMConfig, EfficientTAMConfig, NetworkConfig
 from tam_ros.model.layers import rotary_table, rotate, sine_positions
+from tam_ros.model.packed import activated
 
-QUERIES_AT_A_TIME = 512  # their scores stay in the cache
 LOG_POOLED = math.log(4)  # a mean of four keys stands for four in the softmax
 
 
@@ -28,29 +29,13 @@ class RotaryAttention(nn.Module):
         self.out_proj = nn.Linear(dim, dim)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attend (1 or B, Nq, dim) to (B, Nk, dim), already projected and rotated."""
+        """Attend (1 or B, Nq, dim) to (B, Nk, dim), already projected and rotated.
+
+        Where values are not projected yet (`fuse`), out_proj does that as well.
+        """
         q = q.expand(k.shape[0], -1, -1)
         q, k, v = q[:, None], k[:, None], v[:, None]  # one head: B, 1, N, dim
-        if q.dtype == torch.bfloat16 and q.device.type == 'cpu':
-            return self.out_proj(_plain_attention(q, k, v, mask)[:, 0])
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0])
-
-
-def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attend by two products with a softmax between, some queries at a time.
-
-    On CPUs PyTorch's fused kernel is no faster in bfloat16 than in float32; products are.
-    """
-    q, k = q * q.shape[-1] ** -0.5, k.transpose(-1, -2)
-    attended = []
-    for part in q.split(QUERIES_AT_A_TIME, dim=-2):
-        scores = part @ k
-        if mask is not None and mask.dtype == torch.bool:
-            scores = scores.masked_fill(~mask, -math.inf)
-        elif mask is not None:
-            scores = scores + mask
-        attended.append(scores.softmax(dim=-1) @ v)
-    return torch.cat(attended, dim=-2)
+        return self.out_proj(attend(q, k, v, mask)[:, 0])
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -74,7 +59,7 @@ class MemoryAttentionLayer(nn.Module):
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """Return the feed-forward update of (B, N, dim) tokens."""
-        return self.linear2(F.relu(self.linear1(self.norm3(x))))
+        return self.linear2(activated(self.linear1, self.norm3(x), 'relu'))
 
 
 class MemoryAttention(nn.Module):
@@ -200,5 +185,7 @@ class MapMemoryAttention(MemoryAttention):
         """Average (B, M, tokens, dim) tokens of a square map two by two."""
         if not self._pools(tokens):
             return tokens
-        pairs = self.side // 2
-        return tokens.unflatten(2, (pairs, 2, pairs, 2)).mean((3, 5)).flatten(2, 3)
+        count = tokens.shape[0]
+        maps = tokens.flatten(0, 1).unflatten(1, (self.side, self.side)).permute(0, 3, 1, 2)
+        pooled = F.avg_pool2d(maps, 2)  # 30 times as fast as a mean over two dimensions
+        return pooled.permute(0, 2, 3, 1).flatten(1, 2).unflatten(0, (count, -1))

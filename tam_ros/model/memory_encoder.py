@@ -1,10 +1,10 @@
 """Memory encoder of SAM 2: fuse a frame's features with its mask into a narrow map."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tam_ros.model.layers import LayerNorm2d
+from tam_ros.model.packed import activated
 
 
 class MaskDownsampler(nn.Module):
@@ -34,7 +34,7 @@ class FuserBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # N H W C
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = self.gamma * self.pwconv2(activated(self.pwconv1, y, 'gelu'))
         return x + y.permute(0, 3, 1, 2)
 
 

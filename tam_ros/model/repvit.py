@@ -7,6 +7,8 @@ Convolution and batch norm stay apart, as they are trained and as checkpoints na
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tam_ros.model.packed import activated
+
 
 class ConvNorm(nn.Module):
     """A bias-free convolution followed by batch norm."""
@@ -80,7 +82,7 @@ class ChannelMixer(nn.Module):
         self.conv2 = ConvNorm(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(F.gelu(self.conv1(x)))
+        return self.conv2(activated(self.conv1, x, 'gelu'))
 
 
 class Block(nn.Module):
@@ -136,7 +138,7 @@ class Stem(nn.Module):
         self.conv2 = ConvNorm(width // 2, width, kernel=3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(F.gelu(self.conv1(x)))
+        return self.conv2(activated(self.conv1, x, 'gelu'))
 
 
 class RepViT(nn.Module):

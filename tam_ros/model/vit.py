@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tam_ros.model.attention import attend
 from tam_ros.model.config import EfficientTAMConfig
 from tam_ros.model.layers import LayerNorm2d
+from tam_ros.model.packed import activated
 
 PATCH = 16
 PRETRAINED_SIDE = 14  # patches along a side of the position embedding in checkpoints
@@ -20,7 +22,7 @@ class FeedForward(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers[1](F.gelu(self.layers[0](x)))
+        return self.layers[1](activated(self.layers[0], x, 'gelu'))
 
 
 class SelfAttention(nn.Module):
@@ -35,7 +37,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # N, tokens, 3, heads, dim / heads
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):

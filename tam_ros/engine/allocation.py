@@ -1,0 +1,21 @@
+"""Memory between frames."""
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+KEPT_BYTES = 2**28  # larger blocks than a frame needs
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library is glibc.
+
+    Each frame needs the same large blocks again. By default they go back to the system in between,
+    which fills them with zeros: 4 to 10 % of a frame's time on a CPU.
+    """
+    if sys.platform != 'linux':
+        return
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    # An old glibc refuses the first; the second alone would do harm.
+    if mallopt is not None and mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

@@ -1,0 +1,63 @@
+"""Layers by oneDNN's kernels for the CPU: weights laid out once, activations on the way.
+
+PyTorch lays weights out anew at every call, and reads and writes everything once more for an
+activation. These are the kernels that its compiler uses, without a compiler on the robot.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal['none', 'relu', 'gelu']
+PLAIN = {'relu': F.relu, 'gelu': F.gelu}
+
+
+class PackedLinear(nn.Module):
+    """An `nn.Linear` for inference on the CPU. It cannot be moved, converted or saved."""
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().contiguous())
+        self._bias = None if layer.bias is None else layer.bias.detach()
+
+    def forward(self, x: Tensor, activation: Activation = 'none') -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(
+            x, self._weight, self._bias, activation, [], 'none'
+        )
+
+
+def pack(module: nn.Module) -> None:
+    """Pack the linear layers of a module that is ready for inference, in place."""
+    if not _has_kernels():
+        return
+    for part in module.modules():
+        for name, child in part.named_children():
+            if type(child) is nn.Linear:
+                setattr(part, name, PackedLinear(child))
+
+
+def activated(layer: nn.Module, x: Tensor, activation: Literal['relu', 'gelu']) -> Tensor:
+    """Return activation(layer(x)), in one pass where that is possible."""
+    if isinstance(layer, PackedLinear):
+        return layer(x, activation)
+    if isinstance(layer, nn.Conv2d) and _is_on_its_own(x) and _has_kernels():
+        shape = map(list, (layer.padding, layer.stride, layer.dilation))
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, layer.weight, layer.bias, *shape, layer.groups, activation, [], 'none'
+        )
+    return PLAIN[activation](layer(x))
+
+
+def _is_on_its_own(x: Tensor) -> bool:
+    """Whether a CPU computes this now, with neither gradients nor a graph to be made of it."""
+    return x.device.type == 'cpu' and not (
+        torch.is_grad_enabled() or torch.is_autocast_enabled('cpu') or torch.compiler.is_compiling()
+    )
+
+
+def _has_kernels() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(
+        torch.ops.mkldnn, '_reorder_linear_weight'
+    )
