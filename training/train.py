@@ -1,8 +1,8 @@
 """Train tam_nano or its teacher; resumable from the last checkpoint at any minute.
 
 Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR]
-[--schedule cpu|cpu_more|cpu_prompts|gpu|comparison] [--processes 2] ... ; run again with the same --run to
-go on.
+[--schedule cpu|cpu_more|cpu_prompts|gpu|comparison] [--processes 2] ... ; run again with the same
+--run to go on.
 """
 
 import argparse

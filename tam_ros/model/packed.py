@@ -52,9 +52,9 @@ def activated(layer: nn.Module, x: Tensor, activation: Literal['relu', 'gelu']) 
 
 def _is_on_its_own(x: Tensor) -> bool:
     """Whether a CPU computes this now, with neither gradients nor a graph to be made of it."""
-    return x.device.type == 'cpu' and not (
-        torch.is_grad_enabled() or torch.is_autocast_enabled('cpu') or torch.compiler.is_compiling()
-    )
+    if x.device.type != 'cpu' or torch.is_grad_enabled() or torch.is_autocast_enabled('cpu'):
+        return False
+    return not torch.compiler.is_compiling()
 
 
 def _has_kernels() -> bool:

@@ -13,8 +13,9 @@ else the strict ones.
 EfficientTAM, with four such layers and no fine features in its decoder, amplifies more: float64
 is up to 1.6e-3 away after memory attention, at a few tokens, and 0.6 in the logits. So there the
 median token is held to the strict bar, which any mistake would move, and what the decoder makes
-of tracked frames is not compared. (In float64 throughout, ours and the official code differ by
-1e-9 after seven frames.)
+of tracked frames is not compared. In the prompted frame pointers are 3.6e-4 away in float64, and
+up to 9e-4 in single precision with the sums in another order: their bar is 1e-3 there. (In float64
+throughout, ours and the official code differ by 1e-9 after seven frames.)
 """
 
 from dataclasses import replace
@@ -33,6 +34,7 @@ from tam_ros.tracker.session import Session
 TOLERANCE = 1e-4  # features, memory attention, memories; pointers of prompted frames
 LOGIT_TOLERANCE = 1e-3
 TRACKED_POINTER_TOLERANCE = 6e-4
+CHAOTIC_POINTER_TOLERANCE = 1e-3
 TRACKED_LOGIT_TOLERANCE = 3e-3
 
 
@@ -90,7 +92,8 @@ CASES = {  # (model, image size, prompt) of each file
 }
 
 
-ONNX_CASES = [name for name in CASES if name.startswith('edgetam_512')]  # one export
+# An export of each family; one takes a minute.
+ONNX_CASES = [name for name in CASES if name.startswith(('edgetam_512', 'efficienttam_ti_1'))]
 
 
 def make_engine(runtime: str, model: str, size: int, exported):
@@ -176,9 +179,13 @@ def test_memory_attention(run):
 
 def test_pointers(run):
     reference, engine, results = run
-    for t in range(1 if is_chaotic(engine) else len(results)):
+    if is_chaotic(engine):
+        pointers = engine.decoded[0].pointers
+        assert difference(reference, 'sam_00_obj_ptr', pointers) < CHAOTIC_POINTER_TOLERANCE
+        return
+    for t in range(len(results)):
         pointers = engine.decoded[t].pointers
-        bar = TRACKED_POINTER_TOLERANCE if t or is_chaotic(engine) else TOLERANCE
+        bar = TRACKED_POINTER_TOLERANCE if t else TOLERANCE
         assert difference(reference, f'sam_{t:02}_obj_ptr', pointers) < bar
 
 
