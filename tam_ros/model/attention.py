@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tam_ros.model.layers import is_inference_on_cpu
+
 SCORES_AT_A_TIME = 2**22  # so many stay in the processor's cache
 
 
@@ -17,15 +19,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     PyTorch's fused kernel for CPUs is no faster in bfloat16 than in float32, and takes values as
     wide as the keys only. There, products with a softmax between are faster.
     """
-    if _is_better_in_parts(q, v):
+    fused_is_slow = q.dtype == torch.bfloat16 or v.shape[-1] < q.shape[-1]
+    if fused_is_slow and is_inference_on_cpu(q):
         return _attend_in_parts(q, k, v, mask)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-
-
-def _is_better_in_parts(q: Tensor, v: Tensor) -> bool:
-    if q.device.type != 'cpu' or torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return False
-    return q.dtype == torch.bfloat16 or v.shape[-1] < q.shape[-1]
 
 
 def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

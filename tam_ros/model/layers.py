@@ -97,3 +97,10 @@ def rotate(tokens: Tensor, table: Tensor) -> Tensor:
         return turned.flatten(-2).to(tokens.dtype)
     (x, y), (cos, sin) = pairs.unbind(-1), table.unbind(-1)
     return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=-1).flatten(-2)
+
+
+def is_inference_on_cpu(x: Tensor) -> bool:
+    """Whether a CPU computes with x now, with neither gradients nor a graph to be made of it."""
+    return x.device.type == 'cpu' and not (
+        torch.is_grad_enabled() or torch.compiler.is_compiling()
+    )

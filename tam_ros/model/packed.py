@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tam_ros.model.layers import is_inference_on_cpu
+
 Activation = Literal['none', 'relu', 'gelu']
 PLAIN = {'relu': F.relu, 'gelu': F.gelu}
 
@@ -42,7 +44,7 @@ def activated(layer: nn.Module, x: Tensor, activation: Literal['relu', 'gelu']) 
     """Return activation(layer(x)), in one pass where that is possible."""
     if isinstance(layer, PackedLinear):
         return layer(x, activation)
-    if isinstance(layer, nn.Conv2d) and _is_on_its_own(x) and _has_kernels():
+    if isinstance(layer, nn.Conv2d) and _fits(layer, x) and _has_kernels():
         shape = map(list, (layer.padding, layer.stride, layer.dilation))
         return torch.ops.mkldnn._convolution_pointwise(
             x, layer.weight, layer.bias, *shape, layer.groups, activation, [], 'none'
@@ -50,11 +52,9 @@ def activated(layer: nn.Module, x: Tensor, activation: Literal['relu', 'gelu']) 
     return PLAIN[activation](layer(x))
 
 
-def _is_on_its_own(x: Tensor) -> bool:
-    """Whether a CPU computes this now, with neither gradients nor a graph to be made of it."""
-    if x.device.type != 'cpu' or torch.is_grad_enabled() or torch.is_autocast_enabled('cpu'):
-        return False
-    return not torch.compiler.is_compiling()
+def _fits(layer: nn.Conv2d, x: Tensor) -> bool:
+    """Whether a kernel can do this now: not under autocast, where the types may differ."""
+    return is_inference_on_cpu(x) and layer.weight.dtype == x.dtype
 
 
 def _has_kernels() -> bool:

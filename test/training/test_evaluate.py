@@ -1,5 +1,6 @@
 """Baselines, calibration, and the command that measures them beside a tracker."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from tam_ros.evaluation.command import evaluate_clip
 from tam_ros.evaluation.scores import ClipScore, ObjectScore
 from tam_ros.evaluation.tables import summarize
 from tam_ros.evaluation.trackers import Confidence
+from tam_ros.model.config import MODELS
 from training import baselines, calibration
 from training.calibration import Record
+from training.checkpoints import save_checkpoint
 from training.evaluate import main
+from training.settings import Phase, Settings
+from training.train import Place, Trainer
 
 EVAL = Path(__file__).parents[2].parent / 'shared' / 'eval'
 
@@ -130,3 +135,16 @@ def test_baselines_get_only_the_prompts_they_take(moving, tmp_path, capsys):
     pytest.importorskip('matplotlib')
     main([str(tmp_path), '--baselines', 'only', '--prompts', 'mask,click', '--out', str(tmp_path)])
     assert 'click' not in capsys.readouterr().out
+
+
+def test_a_run_is_evaluated_in_its_own_shape(moving, tmp_path, capsys):
+    pytest.importorskip('matplotlib')
+    model = dataclasses.replace(MODELS['tam_nano'], image_size=128, depths=(1, 1, 1, 1))
+    settings = Settings(model, (Phase('images', 1, 128, 1, 1, (1e-3, 1e-3)),))
+    run = tmp_path / 'shallow'
+    run.mkdir()
+    save_checkpoint(run / 'checkpoint.pt', Trainer(settings, Place()).checkpoint())
+    main([str(tmp_path), '--runs', str(run), '--prompts', 'mask', '--out', str(tmp_path / 'out')])
+    row = next(row for row in capsys.readouterr().out.splitlines() if row.startswith('shallow'))
+    assert 'mask' in row
+    assert 'moving' in row
