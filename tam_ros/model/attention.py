@@ -28,7 +28,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
 def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Attend a few heads, or some queries of one head, at a time, always in the same memory.
 
-    Fresh memory for each part's scores would cost as much as the products.
+    The system would fill fresh memory for each part's scores with zeros first.
     """
     shape = (*q.shape[:-1], v.shape[-1])
     if mask is not None:
