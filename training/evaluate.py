@@ -15,10 +15,7 @@ from tam_ros.evaluation import command
 from tam_ros.evaluation.command import Contender
 from tam_ros.evaluation.scores import ClipScore
 from tam_ros.evaluation.tables import group_scores
-from tam_ros.evaluation.trackers import SessionTracker
 from tam_ros.model.edgetam import EdgeTAM
-from tam_ros.tracker.options import SessionOptions
-from tam_ros.tracker.policies import POLICIES
 from tam_ros.weights import DownloadError
 from training.baselines import BoxTracker, available_baselines
 from training.calibration import describe_calibration, records_of, save_calibration
@@ -60,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def list_contenders(args) -> list[Contender]:
     """Return what to evaluate, baselines last, each with the prompts that it takes."""
     if args.runs:
-        networks = [_run_contender(run, args) for run in args.runs]
+        command.check_choices(args)
+        engines = (_load_run(run, args) for run in args.runs)
+        networks = [c for engine in engines for c in command.session_contenders(engine, args)]
     else:
         networks = [] if args.baselines == 'only' else command.list_contenders(args)
     baselines = available_baselines() if args.baselines else []
@@ -75,19 +74,15 @@ def list_contenders(args) -> list[Contender]:
     ]
 
 
-def _run_contender(run: Path, args) -> Contender:
-    """Return a tracker with a run's mean weights, in the shape that it trains."""
+def _load_run(run: Path, args) -> TorchEngine:
+    """Return an engine with a run's mean weights, in the shape that it trains."""
     checkpoint = load_checkpoint(run / 'checkpoint.pt')
     side = args.image_size or checkpoint.model.image_size
     network = EdgeTAM(dataclasses.replace(checkpoint.model, image_size=side))
     network.load_state_dict(checkpoint.average)
     if args.threads:
         torch.set_num_threads(args.threads)
-    engine = TorchEngine(network.eval(), model=run.name, weights=f'step {checkpoint.step}')
-    make = POLICIES[args.policy[0]]
-    return Contender(
-        lambda clip: SessionTracker(engine, make(), SessionOptions(), run.name), args.prompts
-    )
+    return TorchEngine(network, model=run.name, weights=f'step {checkpoint.step}')
 
 
 def report_calibration(scores: Sequence[ClipScore], out: Path) -> None:

@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where the C library is glibc.
 
     Each frame needs the same large blocks again. By default they go back to the system in between,
-    which fills them with zeros: 4 to 10 % of a frame's time on a CPU.
+    which fills them with zeros: 4 to 20 % of a frame's time on a CPU.
     """
     if sys.platform != 'linux':
         return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tam_ros.engine.base import Engine
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES, EngineChoice, load_engine
 from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, clip_names, read_clip
 from tam_ros.evaluation.pictures import save_sheet
@@ -88,10 +89,9 @@ def _words(text: str) -> list[str]:
 
 def list_contenders(args) -> list[Contender]:
     """Return the trackers that the command line asks for; raises ValueError or DownloadError."""
-    _check_names('prompts', args.prompts, PROMPT_KINDS)
-    _check_names('policy', args.policy, POLICIES)
-    options = SessionOptions(forecast=args.forecast, forecast_ms=args.forecast_ms)
+    check_choices(args)
     if args.truth:
+        options = _session_options(args)
         return [Contender(lambda clip: TruthTracker(clip, options), args.prompts)]
     engine = load_engine(
         EngineChoice(
@@ -104,12 +104,28 @@ def list_contenders(args) -> list[Contender]:
             threads=args.threads,
         )
     )
+    return session_contenders(engine, args)
+
+
+def session_contenders(engine: Engine, args) -> list[Contender]:
+    """Return a session on an engine for each memory policy that the command line asks for."""
+    options = _session_options(args)
 
     def make(policy: str) -> Callable[[TruthClip], Tracker]:
         name = f'{engine.spec.model}/{policy}'
         return lambda clip: SessionTracker(engine, POLICIES[policy](), options, name)
 
     return [Contender(make(policy), args.prompts) for policy in args.policy]
+
+
+def _session_options(args) -> SessionOptions:
+    return SessionOptions(forecast=args.forecast, forecast_ms=args.forecast_ms)
+
+
+def check_choices(args) -> None:
+    """Raise ValueError for prompts and policies that there are not."""
+    _check_names('prompts', args.prompts, PROMPT_KINDS)
+    _check_names('policy', args.policy, POLICIES)
 
 
 def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:

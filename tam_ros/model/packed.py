@@ -4,6 +4,7 @@ PyTorch lays weights out anew at every call, and reads and writes everything onc
 activation. These are the kernels that its compiler uses, without a compiler on the robot.
 """
 
+import functools
 from typing import Literal
 
 import torch
@@ -57,6 +58,7 @@ def _fits(layer: nn.Conv2d, x: Tensor) -> bool:
     return is_inference_on_cpu(x) and layer.weight.dtype == x.dtype
 
 
+@functools.cache
 def _has_kernels() -> bool:
     return torch.backends.mkldnn.is_available() and hasattr(
         torch.ops.mkldnn, '_reorder_linear_weight'
