@@ -3,6 +3,7 @@
 Does not know where clips come from (`compose`, `render`) nor what is done with them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +46,16 @@ def save_clip(path: Path, clip: Clip) -> None:
     temporary.replace(path)
 
 
-def load_clip(path: Path) -> Clip:
-    """Read a clip written by `save_clip`."""
+def clip_length(path: Path) -> int:
+    """Return how many frames a clip written by `save_clip` has."""
     with np.load(path) as parts:
-        frames = range(len(parts.files) // 2)
+        return len(parts.files) // 2
+
+
+def load_clip(path: Path, frames: Sequence[int] | None = None) -> Clip:
+    """Read a clip written by `save_clip`, or some frames of it, in the order given."""
+    with np.load(path) as parts:
+        frames = range(len(parts.files) // 2) if frames is None else frames
         images = [cv2.imdecode(parts[f'image{i}'], cv2.IMREAD_COLOR)[..., ::-1] for i in frames]
         masks = [cv2.imdecode(parts[f'mask{i}'], cv2.IMREAD_GRAYSCALE) for i in frames]
     return Clip(np.stack(images), np.stack(masks))

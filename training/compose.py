@@ -77,16 +77,27 @@ def compose_clip(rng: np.random.Generator, material: Material, frames: int, side
     while True:
         images = _background(rng, material, frames, side)
         masks = np.zeros(images.shape[:3], np.uint8)
-        for label, (thing, motion) in enumerate(_cast(rng, material, images), start=1):
-            _add_thing(rng, images, masks, thing, motion, label)
+        add_things(rng, material, images, masks, rng.integers(1, MOST_THINGS + 1))
         if (masks[0] > 0).mean() > 0.004:
             return Clip(develop(rng, images), masks)
 
 
-def _cast(rng: np.random.Generator, material: Material, images: np.ndarray):
+def add_things(
+    rng: np.random.Generator, material: Material, images: np.ndarray, masks: np.ndarray, count: int
+) -> None:
+    """Let new things move over square frames, and number them in the masks.
+
+    images: (T, S, S, 3) uint8. masks: (T, S, S) uint8. Look-alikes may come beside the count.
+    """
+    cast = _cast(rng, material, images, count)
+    for label, (thing, motion) in enumerate(cast, start=int(masks.max()) + 1):
+        _add_thing(rng, images, masks, thing, motion, label)
+
+
+def _cast(rng: np.random.Generator, material: Material, images: np.ndarray, count: int):
     """Return (thing, motion) pairs, farthest first, with look-alikes among them."""
     frames, side = images.shape[:2]
-    things = [draw_thing(rng, material) for _ in range(rng.integers(1, MOST_THINGS + 1))]
+    things = [draw_thing(rng, material) for _ in range(count)]
     if rng.random() < 0.35:  # the same thing twice
         things.append(things[0])
     if rng.random() < 0.15:  # coloured like the background

@@ -1,10 +1,10 @@
-"""Batches of clips: composed on the fly and rendered before, each by its number from a seed.
+"""Batches of clips: composed, rendered and filmed ones, each by its number from a seed.
 
 A clip depends on the seed and its number alone, so that training resumes where it stopped
 whatever the number of loader processes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from training.clips import Clip, load_clip
+from training.clips import Clip
+from training.collage import film_clip, vary
 from training.compose import compose_clip
 from training.material import Material
 from training.rollout import Batch
@@ -22,35 +23,52 @@ SMALLEST_TARGET = 0.001  # of the image: smaller objects are not prompted
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where clips come from.
+
+    material: what clips are composed of. rendered, filmed: clips of `training.render` and
+    `training.film`; where there are none, clips are composed instead.
+    """
+
+    material: Material
+    rendered: Sequence[Path] = ()
+    filmed: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
 class ClipShape:
-    """frames per clip, side in pixels, objects followed per clip, share of rendered clips."""
+    """frames per clip, side in pixels, objects followed, shares of rendered and filmed clips."""
 
     frames: int
     side: int
     objects: int = 2
     rendered_share: float = 0.0
+    filmed_share: float = 0.0
 
 
 class ClipDataset(Dataset):
     """Numbered training clips as (T, 3, S, S) uint8 images and (K, T, S, S) bool masks."""
 
-    def __init__(self, material: Material, rendered: list[Path], shape: ClipShape, seed: int):
-        self._material = material
-        self._rendered = rendered
+    def __init__(self, sources: Sources, shape: ClipShape, seed: int):
+        self._sources = sources
         self._shape = shape
         self._seed = seed
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         cv2.setNumThreads(1)
         rng, shape = np.random.default_rng([self._seed, number]), self._shape
-        if self._rendered and rng.random() < shape.rendered_share:
-            path = self._rendered[rng.integers(len(self._rendered))]
-            clip = vary(rng, load_clip(path), shape.frames, shape.side)
-        else:
-            clip = compose_clip(rng, self._material, shape.frames, shape.side)
+        clip = self._draw(rng, shape.frames, shape.side)
         masks = clip.masks[None] == choose_targets(rng, clip, shape.objects)[:, None, None, None]
         images = np.ascontiguousarray(clip.images.transpose(0, 3, 1, 2))
         return torch.from_numpy(images), torch.from_numpy(masks)
+
+    def _draw(self, rng: np.random.Generator, frames: int, side: int) -> Clip:
+        sources, shape, kind = self._sources, self._shape, rng.random()
+        if sources.rendered and kind < shape.rendered_share:
+            return vary(rng, sources.rendered[rng.integers(len(sources.rendered))], frames, side)
+        if sources.filmed and kind >= 1 - shape.filmed_share:
+            return film_clip(rng, sources.material, sources.filmed, frames, side)
+        return compose_clip(rng, sources.material, frames, side)
 
 
 def choose_targets(rng: np.random.Generator, clip: Clip, count: int) -> np.ndarray:
@@ -59,41 +77,6 @@ def choose_targets(rng: np.random.Generator, clip: Clip, count: int) -> np.ndarr
     labels = np.flatnonzero(areas >= min(SMALLEST_TARGET * clip.masks[0].size, areas.max())) + 1
     few = len(labels) < count
     return rng.choice(labels, count, replace=few)
-
-
-def vary(rng: np.random.Generator, clip: Clip, frames: int, side: int) -> Clip:
-    """Cut (frames, side, side) out of a longer and larger clip: in time, place and scale.
-
-    Time may run backwards and pictures are mirrored; the first frame always shows an object.
-    """
-    length = len(clip.images)
-    gap = rng.integers(1, max(1, (length - 1) // max(frames - 1, 1)) + 1)
-    start = rng.integers(length - gap * (frames - 1))
-    chosen = start + gap * np.arange(frames)
-    chosen = chosen[::-1] if rng.random() < 0.5 else chosen
-    if not clip.masks[chosen[0]].any():
-        chosen = np.arange(frames)
-    rows, columns = _square(rng, clip.masks[chosen[0]])
-    flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
-    images = [clip.images[t][rows, columns][:, flip] for t in chosen]
-    masks = [clip.masks[t][rows, columns][:, flip] for t in chosen]
-    size, nearest = (side, side), cv2.INTER_NEAREST
-    return Clip(
-        np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]),
-        np.stack([cv2.resize(mask, size, interpolation=nearest) for mask in masks]),
-    )
-
-
-def _square(rng: np.random.Generator, mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of a random square that holds a good part of an object."""
-    whole = (mask > 0).sum()
-    for _ in range(5):
-        size = int(min(mask.shape) * rng.uniform(0.55, 1))
-        y, x = (rng.integers(length - size + 1) for length in mask.shape)
-        window = slice(y, y + size), slice(x, x + size)
-        if (mask[window] > 0).sum() > 0.5 * whole:
-            return window
-    return slice(0, min(mask.shape)), slice(0, min(mask.shape))
 
 
 def batches(

@@ -12,7 +12,8 @@ class Phase:
     steps: optimiser steps. side: pixels. frames: per clip; 1 trains images. clips: per step and
     process. learning_rate: at the start and the end, cosine between. true_memory: chance of
     remembering the true mask, at the start and the end. freeze_encoder: as in the paper's last
-    stage. rendered: share of rendered clips, the others are composed. objects: followed per clip.
+    stage. rendered, filmed: shares of such clips, the others are composed. objects: followed per
+    clip.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Phase:
     true_memory: tuple[float, float] = (0.0, 0.0)
     freeze_encoder: bool = False
     rendered: float = 0.4
+    filmed: float = 0.0
     objects: int = 2
 
 
@@ -103,6 +105,12 @@ CPU_MORE_PHASES = (
 CPU_PROMPT_PHASES = (
     Phase('prompts', 800, 256, 1, 10, (5e-4, 3e-4)),
     Phase('tracks', 300, 256, 4, 3, (3e-4, 1e-5)),
+)
+# For two CPU cores, to go on from there with real videos.
+CPU_FILM_PHASES = (
+    Phase('films', 600, 256, 4, 3, (3e-4, 2e-4), rendered=0.2, filmed=0.6),
+    Phase('film frames', 150, 256, 1, 10, (2e-4, 2e-4), rendered=0.2, filmed=0.6),
+    Phase('long films', 300, 256, 8, 2, (2e-4, 1e-5), rendered=0.2, filmed=0.6),
 )
 # To compare shapes and losses with, each from nothing, on one CPU core.
 COMPARISON_PHASES = (

@@ -1,8 +1,7 @@
 """Train tam_nano or its teacher; resumable from the last checkpoint at any minute.
 
-Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR]
-[--schedule cpu|cpu_more|cpu_prompts|gpu|comparison] [--processes 2] ... ; run again with the same
---run to go on.
+Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered DIR] [--filmed DIR]
+[--schedule cpu] [--processes 2] ... ; run again with the same --run to go on.
 """
 
 import argparse
@@ -18,13 +17,14 @@ from torch import nn
 
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import Checkpoint, load_checkpoint, read_weights, save_checkpoint
-from training.data import ClipDataset, ClipShape, batches
+from training.data import ClipDataset, ClipShape, Sources, batches
 from training.distill import Teacher, distillation_loss
 from training.log import Log
 from training.material import open_material
 from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import (
     COMPARISON_PHASES,
+    CPU_FILM_PHASES,
     CPU_MORE_PHASES,
     CPU_PHASES,
     CPU_PROMPT_PHASES,
@@ -41,6 +41,7 @@ SCHEDULES = {
     'cpu': CPU_PHASES,
     'cpu_more': CPU_MORE_PHASES,
     'cpu_prompts': CPU_PROMPT_PHASES,
+    'cpu_film': CPU_FILM_PHASES,
     'gpu': GPU_PHASES,
     'comparison': COMPARISON_PHASES,
 }
@@ -229,17 +230,20 @@ def run(rank: int, args: argparse.Namespace) -> None:
         trainer.restore(load_checkpoint(path))
     elif args.start_from:
         trainer.begin_with(read_weights(args.start_from))
-    material = open_material(args.assets, args.videos, args.cache)
-    rendered = sorted(args.rendered.glob('*.npz')) if args.rendered else []
+    sources = Sources(
+        open_material(args.assets, args.videos, args.cache),
+        rendered=sorted(args.rendered.glob('*.npz')) if args.rendered else [],
+        filmed=sorted(args.filmed.glob('*.npz')) if args.filmed else [],
+    )
     log = Log(args.run, settings.steps, trainer.step) if rank == 0 else None
-    train(trainer, material, rendered, log, save_to=path, seconds=60 * args.minutes)
+    train(trainer, sources, log, save_to=path, seconds=60 * args.minutes)
 
 
-def train(trainer: Trainer, material, rendered, log, *, save_to: Path, seconds: float) -> None:
+def train(trainer: Trainer, sources: Sources, log, *, save_to: Path, seconds: float) -> None:
     """Go through the phases from where the trainer stands."""
     started = saved = time.monotonic()
     while trainer.step < trainer.settings.steps:
-        for batch in _phase_batches(trainer, material, rendered):
+        for batch in _phase_batches(trainer, sources):
             trace = trainer.train_step(batch)
             now = time.monotonic()
             over = _agree(trainer.place, now - started > seconds)
@@ -263,13 +267,15 @@ def _agree(place: Place, over: bool) -> bool:
     return bool(flag)
 
 
-def _phase_batches(trainer: Trainer, material, rendered) -> Iterable[Batch]:
+def _phase_batches(trainer: Trainer, sources: Sources) -> Iterable[Batch]:
     """Yield the rest of the present phase's batches for this process."""
     settings, place = trainer.settings, trainer.place
     phase, _ = settings.at(trainer.step)
     before = sum(p.steps for p in settings.phases[: settings.phases.index(phase)])
-    shape = ClipShape(phase.frames, phase.side, phase.objects, phase.rendered)
-    dataset = ClipDataset(material, rendered, shape, settings.seed)
+    shape = ClipShape(
+        phase.frames, phase.side, phase.objects, phase.rendered, filmed_share=phase.filmed
+    )
+    dataset = ClipDataset(sources, shape, settings.seed)
     numbers = [
         (step * place.processes + place.rank) * phase.clips + i
         for step in range(trainer.step, before + phase.steps)
@@ -296,6 +302,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--assets', type=Path, required=True, help='photos/ and cutouts/')
     parser.add_argument('--videos', type=Path, help='folder of .mp4 files, as backgrounds')
     parser.add_argument('--rendered', type=Path, help='clips of training.render')
+    parser.add_argument('--filmed', type=Path, help='clips of training.film')
     parser.add_argument('--cache', type=Path, help='keeps reduced video frames')
     parser.add_argument('--run', type=Path, required=True, help='checkpoint, log and curves')
     parser.add_argument('--model', default='tam_nano', choices=list(SHAPES))
