@@ -39,6 +39,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=17, help='per case; memory is full at 7')
     parser.add_argument('--engine', default='torch', help='of latency: torch or onnx')
     parser.add_argument('--weights', default='', help="of latency: default the model's own")
+    parser.add_argument('--image-size', type=int, default=0, help="of latency: 0 the model's own")
+    parser.add_argument('--camera-hz', type=float, default=30.0, help='of latency')
     parser.add_argument('--seconds', type=float, default=30.0, help='of latency, per row')
     parser.add_argument('--memory-frames', type=int, default=10_000)
     return parser.parse_args()
@@ -71,14 +73,17 @@ def main() -> None:
     if 'latency' in options.what:
         import latency
 
-        print(f'\n## Age of masks, {options.model}, 640x480 at 30 Hz\n', flush=True)
+        camera = f'640x480 at {options.camera_hz:g} Hz'
+        print(f'\n## Age of masks, {options.model}, {camera}\n', flush=True)
         print('| objects | p50 ms | p95 ms | p99 ms | results/s | dropped |')
         print('|---|---|---|---|---|---|', flush=True)
         for objects in options.objects:
             latency.measure(
                 objects,
                 options.seconds,
+                rate_hz=options.camera_hz,
                 model=options.model,
+                image_size=options.image_size,
                 engine=options.engine,
                 device=options.device,
                 threads=options.threads,
