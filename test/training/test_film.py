@@ -160,7 +160,7 @@ def test_a_number_names_a_clip_of_any_source(material, films, rendered, filmed):
         assert masks[:, 0].any((1, 2)).all()
 
 
-@pytest.mark.parametrize('path', sorted(LABELS.glob('*.json')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', sorted(LABELS.rglob('*.json')), ids=lambda path: path.stem)
 def test_shipped_labels_are_within_their_pictures(path):
     labels = load_labels(path)
     assert Path(labels.video).stem == path.stem
