@@ -71,6 +71,7 @@ def measure(
         camera = Camera(size_wh, rate_hz)
         executor = SingleThreadedExecutor()
         executor.add_node(camera.node)
+        _await_answer(camera, executor, process)
         _prompt(camera, executor, objects)
         _spin(executor, SETTLE_S)
         camera.sent, camera.ages_ms = 0, []
@@ -82,13 +83,19 @@ def measure(
         rclpy.try_shutdown()
 
 
-def _prompt(camera: Camera, executor, objects: int) -> None:
-    """Click once for each object, in a row; raises TimeoutError or RuntimeError."""
+def _await_answer(camera: Camera, executor, process: subprocess.Popen) -> None:
+    """Wait for the first result; raises TimeoutError, or RuntimeError if the node ends."""
     deadline = time.monotonic() + START_S
     while not camera.ages_ms:
+        if process.poll() is not None:
+            raise RuntimeError(f'the node ended with {process.returncode}: {process.args}')
         if time.monotonic() > deadline:
             raise TimeoutError(f'the node answered no frame within {START_S:g} s')
         executor.spin_once(timeout_sec=0.1)
+
+
+def _prompt(camera: Camera, executor, objects: int) -> None:
+    """Click once for each object, in a row; raises RuntimeError for one that is refused."""
     width, height = camera.size_wh
     for i in range(objects):
         point = Point(x=(i + 0.5) * width / objects, y=height / 2)
