@@ -61,6 +61,15 @@ def load_clip(path: Path, frames: Sequence[int] | None = None) -> Clip:
     return Clip(np.stack(images), np.stack(masks))
 
 
+def resize_clip(clip: Clip, size_wh: tuple[int, int]) -> Clip:
+    """Return a clip in another size, whatever becomes of its proportions."""
+    area, nearest = cv2.INTER_AREA, cv2.INTER_NEAREST
+    return Clip(
+        np.stack([cv2.resize(image, size_wh, interpolation=area) for image in clip.images]),
+        np.stack([cv2.resize(mask, size_wh, interpolation=nearest) for mask in clip.masks]),
+    )
+
+
 def contact_sheet(clips: list[Clip], *, columns: int = 8) -> np.ndarray:
     """Return an RGB picture with one row per clip, masks outlined in colours of their objects."""
     return np.concatenate([_row(clip, columns) for clip in clips])

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.clips import Clip, clip_length, contact_sheet, load_clip
+from training.clips import Clip, clip_length, contact_sheet, load_clip, resize_clip
 from training.compose import add_things, develop
 from training.material import Material, open_material
 
@@ -73,13 +73,9 @@ def vary(
         clip = _from_first_sight(path, frames)
     rows, columns = _window(rng, clip.masks[0])
     flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
-    images = [image[rows, columns][:, flip] for image in clip.images]
-    masks = [mask[rows, columns][:, flip] for mask in clip.masks]
-    size, nearest = (side, side), cv2.INTER_NEAREST
-    return Clip(
-        np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]),
-        np.stack([cv2.resize(mask, size, interpolation=nearest) for mask in masks]),
-    )
+    window = slice(None), rows, columns
+    cut = Clip(clip.images[window][:, :, flip], clip.masks[window][:, :, flip])
+    return resize_clip(cut, (side, side))
 
 
 def _from_first_sight(path: Path, frames: int) -> Clip:

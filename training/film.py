@@ -16,10 +16,12 @@ import torch
 from tam_ros.engine.base import Engine
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.measures import region_similarity
+from tam_ros.masks import label_image, tight_crop
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
-from training.clips import Clip, contact_sheet, load_clip, save_clip
+from training.clips import Clip, contact_sheet, load_clip, resize_clip, save_clip
 from training.labels import LABELS, Labels, load_labels
+from training.material import video_frames
 
 EVERY = 2  # frames from one that is carried to the next
 LEAST_AGREEMENT = 0.85  # IoU of the masks carried from both sides
@@ -88,21 +90,20 @@ def carry(engine: Engine, images: list[np.ndarray], masks: dict[str, np.ndarray]
 
 def _label_image(masks: list[np.ndarray]) -> np.ndarray:
     """Number the pixels of masks from 1; where some overlap, the smallest is in front."""
-    image = np.zeros(masks[0].shape, np.uint8)
-    for i in sorted(range(len(masks)), key=lambda i: -masks[i].sum()):
-        image[masks[i]] = i + 1
-    return image
+    order = sorted(range(len(masks)), key=lambda i: -masks[i].sum())
+    crops = {i + 1: tight_crop(0, 0, masks[i]) for i in order}
+    return label_image(crops, masks[0].shape[::-1]).astype(np.uint8)
 
 
 def read_video(path: Path, size_wh: tuple[int, int]) -> list[np.ndarray]:
     """Return all frames of a video in a size, RGB; raises FileNotFoundError."""
-    video = cv2.VideoCapture(str(path))
-    if not video.isOpened():
+    images = [
+        cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size_wh, interpolation=cv2.INTER_AREA)
+        for frame in video_frames(path)
+    ]
+    if not images:
         raise FileNotFoundError(f'{path} is not a video that can be read')
-    frames = []
-    while (read := video.read())[0]:
-        frames.append(cv2.resize(read[1], size_wh, interpolation=cv2.INTER_AREA)[..., ::-1])
-    return [np.ascontiguousarray(frame) for frame in frames]
+    return images
 
 
 def main() -> None:
@@ -128,14 +129,9 @@ def main() -> None:
             save_clip(args.out / f'{path.stem}_{number}.npz', clip)
             print(f'{path.stem} {number}: {len(clip.images)} frames', flush=True)
     if args.sheet:
-        clips = [load_clip(path) for path in sorted(args.out.glob('*_0.npz'))]
-        cv2.imwrite(str(args.sheet), contact_sheet([_small(clip) for clip in clips])[..., ::-1])
-
-
-def _small(clip: Clip) -> Clip:
-    images = [cv2.resize(image, SHEET_SIZE_WH) for image in clip.images]
-    masks = [cv2.resize(m, SHEET_SIZE_WH, interpolation=cv2.INTER_NEAREST) for m in clip.masks]
-    return Clip(np.stack(images), np.stack(masks))
+        paths = sorted(args.out.glob('*_0.npz'))
+        clips = [resize_clip(load_clip(path), SHEET_SIZE_WH) for path in paths]
+        cv2.imwrite(str(args.sheet), contact_sheet(clips)[..., ::-1])
 
 
 if __name__ == '__main__':

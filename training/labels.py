@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-LABELS = Path(__file__).parent / 'labels'  # of the videos that the shipped weights saw
+LABELS = Path(__file__).parent / 'labels'  # in held_out: of videos kept for measuring
 SIMPLIFY = 0.8  # pixels that a stored outline may differ from its mask
 
 

@@ -5,7 +5,9 @@ videos may be named. Nothing is decoded before it is asked for.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -81,13 +83,16 @@ def _frames(film: Path, cache: Path | None) -> list[np.ndarray]:
     return frames
 
 
-def _decode(film: Path) -> list[np.ndarray]:
+def video_frames(film: Path) -> Iterator[np.ndarray]:
+    """Yield the (H, W, 3) BGR frames of a video, none of a file that cannot be read."""
     video = cv2.VideoCapture(str(film))
+    while (read := video.read())[0]:
+        yield read[1]
+
+
+def _decode(film: Path) -> list[np.ndarray]:
     frames: list[np.ndarray] = []
-    while len(frames) < VIDEO_FRAMES:
-        ok, image = video.read()
-        if not ok:
-            break
+    for image in islice(video_frames(film), VIDEO_FRAMES):
         scale = VIDEO_SIDE / min(image.shape[:2])
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         frames.append(cv2.imencode('.jpg', image)[1].ravel())
