@@ -44,7 +44,7 @@ def make_clips(labels: Labels, images: list[np.ndarray], engine: Engine) -> Iter
         n for n, drawn in labels.objects.items() if 2 * len(drawn) > len(labels.key_frames)
     ]
     alone = [[name] for name in labels.objects if [name] != together]
-    for group in [together, *alone]:
+    for group in [together, *alone] if together else alone:
         frames = [t for t in sorted(known) if all(name in known[t] for name in group)]
         if len(frames) < LEAST_FRAMES:
             continue

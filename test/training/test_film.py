@@ -113,6 +113,14 @@ def test_an_object_that_few_key_frames_tell_of_takes_no_frames_from_others(film,
     assert len(clip.images) == 9
 
 
+def test_objects_that_are_never_known_together_make_no_clip(film, engine):
+    labels = labels_of(first=disc, second=disc, third=disc)
+    for drawn, frame in zip(labels.objects.values(), KEY_FRAMES):
+        for other in set(KEY_FRAMES) - {frame}:
+            del drawn[other]
+    assert not list(make_clips(labels, film, engine))
+
+
 @pytest.fixture(scope='module')
 def films(tmp_path_factory, film, engine) -> list[Path]:
     path = tmp_path_factory.mktemp('films') / 'film.npz'
