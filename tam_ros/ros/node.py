@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from concurrent import futures
+from typing import NoReturn
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -64,29 +65,20 @@ class TrackerNode(Node):
         super().__init__('tam')
         declare_parameters(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        with self._saying_that_it_starts():
-            self._engine = engine = self._load_engine()
-            self._session = Session(
-                engine,
-                session_options(self),
-                max_objects=self._value('max_objects'),
-                max_prompted_frames=self._value('max_prompted_frames'),
-                policy=make_policy(self._value('memory_policy')),
-            )
-            self._session.warm_up()
         self._newest_header = Header()
         self._statistics = RollingStatistics()
         self._warned: set[str] = set()
         self._worker: Worker[Image | CompressedImage] = Worker(self._process)
+        self._worker.start()
+        self._engine, self._session = self._start_tracking()
         self._create_publishers()
         ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
         self._detector = DetectionInput(self, self._worker, self._session, self._warn_once)
         topic = self._subscribe_to_images()
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
-        self._worker.start()
+        spec = self._engine.spec
         self.get_logger().info(
-            f'ready: {engine.spec.model} at {engine.spec.image_size} px on {engine.spec.device} '
-            f'({engine.spec.runtime}), '
+            f'ready: {spec.model} at {spec.image_size} px on {spec.device} ({spec.runtime}), '
             f'listening to {topic}'
         )
 
@@ -98,6 +90,34 @@ class TrackerNode(Node):
 
     def _value(self, parameter: str):
         return self.get_parameter(parameter).value
+
+    def _start_tracking(self) -> tuple[Engine, Session]:
+        """Load in the worker, which may last; publish meanwhile that the node starts.
+
+        Only one thread may ever compute: OpenMP gives each its own helpers; once those are more
+        than the cores they sleep between any two steps, and a frame takes half as long again.
+        """
+        name = self.get_fully_qualified_name()
+        what = f'{self._value("model")} with {self._value("engine")} on {self._value("device")}'
+        self.get_logger().info(f'starting: {what}')
+        tracking = self._worker.submit(self._load)
+        while not tracking.done():
+            stamp = self.get_clock().now().to_msg()
+            self._diagnostics.publish(starting_message(name, stamp, what))
+            futures.wait([tracking], timeout=DIAGNOSTICS_PERIOD_S)
+        return tracking.result()
+
+    def _load(self) -> tuple[Engine, Session]:
+        engine = self._load_engine()
+        session = Session(
+            engine,
+            session_options(self),
+            max_objects=self._value('max_objects'),
+            max_prompted_frames=self._value('max_prompted_frames'),
+            policy=make_policy(self._value('memory_policy')),
+        )
+        session.warm_up()
+        return engine, session
 
     def _load_engine(self) -> Engine:
         engine = load_engine(
@@ -198,28 +218,6 @@ class TrackerNode(Node):
 
     # -- diagnostics ------------------------------------------------------------------------
 
-    @contextmanager
-    def _saying_that_it_starts(self):
-        """Publish diagnostics from a thread: nobody spins the node yet, and starting may last."""
-        name, started = self.get_fully_qualified_name(), threading.Event()
-        what = f'{self._value("model")} with {self._value("engine")} on {self._value("device")}'
-        self.get_logger().info(f'starting: {what}')
-
-        def publish() -> None:
-            while self.context.ok():
-                stamp = self.get_clock().now().to_msg()
-                self._diagnostics.publish(starting_message(name, stamp, what))
-                if started.wait(DIAGNOSTICS_PERIOD_S):
-                    return
-
-        thread = threading.Thread(target=publish, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            started.set()
-            thread.join()
-
     def _publish_diagnostics(self) -> None:
         if self._worker.failure:
             raise RuntimeError('tracking failed') from self._worker.failure
@@ -246,7 +244,7 @@ def main(arguments=None) -> int:
         node = TrackerNode()
     except KeyboardInterrupt:
         rclpy.try_shutdown()
-        return 0
+        _leave()
     except (ValueError, DownloadError, ParameterException) as error:
         rclpy.logging.get_logger('tam').fatal(str(error))
         rclpy.try_shutdown()
@@ -276,8 +274,13 @@ def _spin(node: TrackerNode) -> int:
     finally:
         ended = node.stop()
         rclpy.try_shutdown()
-    if not ended:  # a frame that takes long is still computed, and nobody waits for it
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    if not ended:
+        _leave()
     return 0
+
+
+def _leave() -> NoReturn:
+    """End the process, whatever its worker still loads or computes; nobody waits for that."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
