@@ -1,8 +1,10 @@
-"""Bring camera images and given masks to the network's square, as the papers' code does."""
+"""Bring camera images and given masks to the network's square."""
 
+import cv2
 import numpy as np
 from PIL import Image
 
+from tam_ros.model.config import Resampling
 from tam_ros.prompts import PromptError
 
 MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
@@ -17,16 +19,29 @@ def check_image(image_rgb: np.ndarray) -> None:
         )
 
 
-def resize_video_frame(image_rgb: np.ndarray, side: int) -> np.ndarray:
-    """Return a (side, side, 3) uint8 frame: antialiased bicubic, aspect ratio not kept."""
+def resize_video_frame(
+    image_rgb: np.ndarray, side: int, resampling: Resampling = 'bicubic'
+) -> np.ndarray:
+    """Return a (side, side, 3) uint8 frame; aspect ratio not kept.
+
+    resampling: 'bicubic' is antialiased, as the papers' code does it; 'area' takes a tenth of the
+    time.
+    """
+    if resampling == 'area':
+        return cv2.resize(image_rgb, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(Image.fromarray(image_rgb).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def resize_still(image_rgb: np.ndarray, side: int) -> np.ndarray:
-    """Return a (side, side, 3) float32 image of 0 to 255, antialiased bilinear.
+def resize_still(
+    image_rgb: np.ndarray, side: int, resampling: Resampling = 'bicubic'
+) -> np.ndarray:
+    """Return a (side, side, 3) float32 image of 0 to 255.
 
-    Still images are resized otherwise than frames of a video, because the papers' code does so.
+    With 'bicubic' it is antialiased bilinear: the papers' code resizes still images otherwise than
+    frames of a video.
     """
+    if resampling == 'area':
+        return resize_video_frame(image_rgb, side, resampling).astype(np.float32)
     channels = np.moveaxis(image_rgb, 2, 0).astype(np.float32)
     return np.stack([_resize_antialiased(channel, side) for channel in channels], axis=2)
 

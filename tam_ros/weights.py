@@ -78,7 +78,7 @@ class Embedded:
 EMBEDDED = {
     'tam_nano': Embedded(
         'tam_nano.safetensors',
-        '11757a5d21cbd88ce3c4ca55ce8a378b28197474f53c6a65a51b45c2d89a3e9f',
+        '9a685a022b3ca6f69d604e43ce7e1c0eca7f3672b81be30f6b7c0bb36bd399ee',
     ),
 }
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'

@@ -52,11 +52,15 @@ def read_model(path: Path) -> tuple[EdgeTAMConfig, dict[str, torch.Tensor]]:
 
 def export_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Write a run's mean weights as half-precision safetensors."""
-    weights = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in checkpoint.average.items()
+    save_file(halved(checkpoint.average), path)
+
+
+def halved(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights in half precision, as they are kept in files."""
+    return {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in weights.items()
     }
-    save_file({key: value.contiguous() for key, value in weights.items()}, path)
 
 
 def main() -> None:

@@ -166,16 +166,16 @@ def _attend(
     if network.config.propagation:
         newest = recent[0] if recent else prompted
         matched = [prompted.tokens[:, latents:], newest.tokens[:, latents:]]
-        dense = _dense_memories(matched, objects)
+        dense = _dense_memories(matched, objects, network.config.match_dim)
     memories = Memories(tokens, slots.expand(len(tokens), -1), pointers, None, dense)
     if dense is not None:  # each image is matched once, for all its objects
         features = features._replace(keys=features.keys[::objects].repeat(len(matched), 1, 1))
     return network.attend_memory(features, memories)
 
 
-def _dense_memories(matched: list[Tensor], objects: int) -> DenseMemories:
+def _dense_memories(matched: list[Tensor], objects: int, match_dim: int) -> DenseMemories:
     """Group (N, cells, memory_dim) dense tokens per hint by clip; its objects follow in a row."""
-    keys = torch.cat([tokens[::objects, :, :-SUBPIXELS] for tokens in matched])
+    keys = torch.cat([tokens[::objects, :, :match_dim] for tokens in matched])
     masks = torch.cat([t[..., -SUBPIXELS:].unflatten(0, (-1, objects)) for t in matched])
     count = len(matched[0])
     hints = torch.arange(len(matched), device=keys.device).repeat_interleave(count // objects)

@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from tam_ros.model.config import Resampling
+
 NumericMode = Literal['interactive', 'benchmark']
 NUMERIC_MODES: tuple[NumericMode, ...] = ('interactive', 'benchmark')
 
@@ -31,6 +33,7 @@ class EngineSpec:
     filled holes); 'benchmark' computes what published evaluations compute.
     weights: name of the file they came from, or what they are. runtime: what runs the network.
     static_shapes: whether every new size of a batch takes long when it first comes.
+    resampling: how images are brought to the input's size; see `preprocess`.
     """
 
     model: str
@@ -42,6 +45,7 @@ class EngineSpec:
     weights: str = ''
     runtime: str = ''
     static_shapes: bool = False
+    resampling: Resampling = 'bicubic'
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def export_network(
         dense_tokens=config.dense_tokens,
         memory_dim=config.memory_dim,
         model_dim=config.model_dim,
+        resampling=config.resampling,
         graphs=digests,
     )
     write_manifest(folder, manifest)

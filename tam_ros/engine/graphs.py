@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tam_ros.engine.base import EngineError
+from tam_ros.model.config import Resampling
 
 Precision = Literal['fp32', 'fp16']
 PRECISIONS: tuple[Precision, ...] = ('fp32', 'fp16')
@@ -54,6 +55,7 @@ class Manifest:
     dense_tokens: int
     memory_dim: int
     model_dim: int
+    resampling: Resampling
     graphs: dict[str, str]
     format: int = FORMAT
 

@@ -260,6 +260,7 @@ class OnnxEngine:
             weights=self.manifest.weights,
             runtime=f'ONNX Runtime {onnxruntime.__version__}, {self.manifest.precision}',
             static_shapes=self._static,
+            resampling=self.manifest.resampling,
         )
 
     def encode_image(self, image: np.ndarray) -> Features:

@@ -181,6 +181,7 @@ class TorchEngine:
             device=str(self._device),
             weights=weights,
             runtime=f'PyTorch {torch.__version__}, {precision}',
+            resampling=config.resampling,
         )
 
     @torch.inference_mode()
@@ -215,12 +216,13 @@ class TorchEngine:
 
     def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
         """Gather the masks to be carried; objects that remember the same frame share its keys."""
-        attended = self._network.config.attended_tokens
+        config = self._network.config
+        dense = slice(config.attended_tokens, None)
         groups = {name: self._tensor(array) for name, array in vars(locate_groups(plan)).items()}
         leaders = groups['leader_rows'], groups['leader_slots']
         members = groups['member_rows'], groups['member_slots']
-        keys = store.memories[(*leaders, slice(attended, None), slice(-SUBPIXELS))]
-        masks = store.memories[(*members, slice(attended, None), slice(-SUBPIXELS, None))]
+        keys = store.memories[(*leaders, dense, slice(config.match_dim))]
+        masks = store.memories[(*members, dense, slice(-SUBPIXELS, None))]
         return DenseMemories(keys, masks, groups['hints'], groups['places'])
 
     @torch.inference_mode()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Pooling = Literal['', 'in_logits', 'in_keys']
+Resampling = Literal['bicubic', 'area']
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,7 @@ class NetworkConfig:
     """What the two families share; image_size is the side in pixels of the square input.
 
     It is not part of the weights: any multiple of `step` works with the same checkpoint.
+    resampling: how images came to its size when it was trained, so how they should now.
     """
 
     image_size: int = 1024
@@ -21,6 +23,7 @@ class NetworkConfig:
     decoder_ffn_dim: int = 2048
     decoder_heads: int = 8
     recent_memories: int = 6
+    resampling: Resampling = 'bicubic'
 
     def __post_init__(self):
         if self.image_size <= 0 or self.image_size % self.step:
@@ -71,6 +74,7 @@ class EdgeTAMConfig(NetworkConfig):
 
     propagation and prompt_maps add cues that the published model has not; see the modules of
     these names, and `contrast`, which belongs to prompt_maps and needs the keys of propagation.
+    match_dim: channels of such a key, its place included; fast kernels want a multiple of 16.
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
@@ -79,6 +83,7 @@ class EdgeTAMConfig(NetworkConfig):
     global_latents: int = 256
     grid_latents: int = 256
     propagation: bool = False
+    match_dim: int = 32
     prompt_maps: bool = False
 
     @property
@@ -133,7 +138,9 @@ TAM_NANO = EdgeTAMConfig(
     image_size=384,
     widths=(32, 64, 128, 256),
     depths=(1, 2, 6, 1),
+    resampling='area',
     model_dim=128,
+    memory_layers=1,
     attention_ffn_dim=512,
     decoder_ffn_dim=512,
     global_latents=64,

@@ -54,7 +54,7 @@ class PromptContrast(MapGains):
     def evidence(self, keys: Tensor, seeds: Seeds) -> Tensor:
         """Return (B, 1, 4h, 4h) log odds that a pixel is like the object rather than the rest.
 
-        keys are the (1 or B, cells, key_dim + PLACE) of dense propagation.
+        keys are the (1 or B, cells, match_dim) of dense propagation.
         """
         affinity = self._affinity(keys.float(), seeds.inside)  # B, cells, cells
         likeness = (affinity - affinity.detach().amax(2, keepdim=True)).exp()

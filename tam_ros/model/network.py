@@ -30,7 +30,7 @@ class Features(NamedTuple):
     top: Tensor  # 1, C, h, h
     stride8: Tensor | None = None  # 1, C / 4, 2h, 2h: of EdgeTAM
     stride4: Tensor | None = None  # 1, C / 8, 4h, 4h: of EdgeTAM
-    keys: Tensor | None = None  # 1, 2h * 2h, key_dim: of dense propagation, where there is any
+    keys: Tensor | None = None  # 1, 2h * 2h, match_dim: of dense propagation, where there is any
 
 
 class Memories(NamedTuple):

@@ -29,7 +29,7 @@ class DenseMemories(NamedTuple):
     number V of objects whose masks it holds.
     """
 
-    keys: Tensor  # G, cells, key_dim + PLACE
+    keys: Tensor  # G, cells, match_dim
     masks: Tensor  # G, V, cells, SUBPIXELS; anything where a group has fewer objects
     hints: Tensor  # G int64: which hint the frame serves as
     places: Tensor  # B, HINTS int64: where an object's mask lies in the flat G * V
@@ -41,8 +41,13 @@ class DensePropagation(MapGains):
     def __init__(self, config: EdgeTAMConfig):
         dim = config.model_dim
         super().__init__(HINTS, dim, bias=True)
-        self.token_dim = config.memory_dim
-        self.key_dim = config.memory_dim - PLACE - SUBPIXELS
+        if config.match_dim > config.memory_dim - SUBPIXELS:
+            raise ValueError(
+                f'match_dim {config.match_dim} leaves no room for the mask in tokens of '
+                f'{config.memory_dim}: use at most {config.memory_dim - SUBPIXELS}'
+            )
+        self.token_dim, self.match_dim = config.memory_dim, config.match_dim
+        self.key_dim = config.match_dim - PLACE
         self.fine_key = nn.Conv2d(dim // 4, self.key_dim, 3, padding=1)
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
         # Whether values are carried in turns, as the fast kernels want it; a graph has none.
@@ -65,21 +70,25 @@ class DensePropagation(MapGains):
         self.register_buffer('places', places, persistent=False)  # 1, cells, PLACE
 
     def make_keys(self, stride8: Tensor, top: Tensor) -> Tensor:
-        """Return (N, 2h * 2h, key_dim + PLACE) keys of a frame: unit features, then the place."""
+        """Return (N, 2h * 2h, match_dim) keys of a frame: unit features, then the place."""
         coarse = F.interpolate(self.coarse_key(top), scale_factor=2.0, mode='nearest')
         keys = (self.fine_key(stride8) + coarse).flatten(2).transpose(1, 2)
         places = self.places.expand(keys.shape[0], -1, -1)
         return torch.cat([F.normalize(keys, dim=-1), places], dim=-1)
 
     def make_tokens(self, keys: Tensor, mask_logits: Tensor) -> Tensor:
-        """Return (B, 2h * 2h, memory_dim) tokens: keys, then (B, 1, 4h, 4h) masks' pixels."""
+        """Return (B, 2h * 2h, memory_dim) tokens of keys and (B, 1, 4h, 4h) masks.
+
+        Keys come first, the masks' pixels last, zeros in between: tokens are as wide as latents.
+        """
         values = F.pixel_unshuffle(mask_logits.sigmoid(), 2).flatten(2).transpose(1, 2)
+        keys = F.pad(keys, (0, self.token_dim - self.match_dim - SUBPIXELS))
         return torch.cat([keys.expand(values.shape[0], -1, -1), values], dim=-1)
 
     def match(self, keys: Tensor, dense: DenseMemories) -> Tensor:
         """Carry masks to the present frame.
 
-        keys is (1 or G, cells, key_dim + PLACE). Returns (B, 4 * HINTS * SUBPIXELS, h, h): the
+        keys is (1 or G, cells, match_dim). Returns (B, 4 * HINTS * SUBPIXELS, h, h): the
         hints' probabilities of the present stride-4 pixels, packed as `gains` and `unpack` take
         them.
         """
@@ -119,10 +128,11 @@ class DensePropagation(MapGains):
         if not self.in_turns:
             heads = (x[:, None] for x in (query, remembered, values))
             return F.scaled_dot_product_attention(*heads, scale=1.0)[:, 0]
-        query, remembered = (self._pad(x)[:, None] for x in (query, remembered))  # one head
+        query, remembered = query[:, None], remembered[:, None]  # one head
+        padded = F.pad(values, (0, -values.shape[-1] % self.match_dim))
         carried = [
-            F.scaled_dot_product_attention(query, remembered, self._pad(part)[:, None], scale=1.0)
-            for part in values.split(self.token_dim, dim=-1)
+            F.scaled_dot_product_attention(query, remembered, part[:, None], scale=1.0)
+            for part in padded.split(self.match_dim, dim=-1)
         ]
         return torch.cat(carried, dim=-1)[:, 0, :, : values.shape[-1]]
 
@@ -133,6 +143,3 @@ class DensePropagation(MapGains):
         shift = self.balance[hints, None] * ((1 - share) / share).log()
         shift = shift.repeat_interleave(SUBPIXELS, dim=1)[:, None]
         return (carried.float().logit(eps=1e-4) + shift).sigmoid()
-
-    def _pad(self, tokens: Tensor) -> Tensor:
-        return F.pad(tokens, (0, self.token_dim - tokens.shape[-1]))

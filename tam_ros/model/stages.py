@@ -55,7 +55,9 @@ class AttendMemory(Stage):
         features = Features(*tensors[: self._maps])
         tensors = tensors[self._maps :]
         store, pointers, rows, slots, ages, pointer_slots = tensors[:6]
-        dense = _dense_memories(*tensors[6:]) if len(tensors) > 6 else None
+        dense = None
+        if len(tensors) > 6:
+            dense = _dense_memories(self.network.config.match_dim, *tensors[6:])
         row = rows[:, None]
         memories = Memories(
             store[row, slots.clamp(min=0)],
@@ -134,6 +136,7 @@ class EncodeMemory(Stage):
 
 
 def _dense_memories(
+    match_dim: int,
     store: Tensor,
     leader_rows: Tensor,
     leader_slots: Tensor,
@@ -144,4 +147,4 @@ def _dense_memories(
 ) -> DenseMemories:
     keys = store[leader_rows, leader_slots]  # G, cells, C
     masks = store[member_rows, member_slots]  # G, V, cells, C
-    return DenseMemories(keys[..., :-SUBPIXELS], masks[..., -SUBPIXELS:], hints, places)
+    return DenseMemories(keys[..., :match_dim], masks[..., -SUBPIXELS:], hints, places)

@@ -15,7 +15,6 @@ from typing import NoReturn
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
@@ -32,6 +31,7 @@ from tam_ros.ros import conversions
 from tam_ros.ros.conversions import ImageError
 from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message, resident_mb, starting_message
+from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
@@ -43,9 +43,6 @@ from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE, DownloadError
 
-NEWEST_FRAME = QoSProfile(
-    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
-)
 RESULTS = QoSProfile(
     depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
@@ -74,12 +71,17 @@ class TrackerNode(Node):
         self._create_publishers()
         ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
         self._detector = DetectionInput(self, self._worker, self._session, self._warn_once)
-        topic = self._subscribe_to_images()
+        images = ImageInput(
+            self,
+            self._worker.offer,
+            self._warn_once,
+            compressed=self._value('image_transport') == 'compressed',
+        )
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         spec = self._engine.spec
         self.get_logger().info(
             f'ready: {spec.model} at {spec.image_size} px on {spec.device} ({spec.runtime}), '
-            f'listening to {topic}'
+            f'listening to {images.topic}'
         )
 
     def stop(self) -> bool:
@@ -147,21 +149,6 @@ class TrackerNode(Node):
         return self.create_publisher(
             message_type, topic, RESULTS, qos_overriding_options=overridable
         )
-
-    def _subscribe_to_images(self) -> str:
-        """Subscribe to the camera; return the topic's full name."""
-        compressed = self._value('image_transport') == 'compressed'
-        # As image_transport does: remapping `image` takes the compressed topic along.
-        topic = self.resolve_topic_name('image') + ('/compressed' if compressed else '')
-        self.create_subscription(
-            CompressedImage if compressed else Image,
-            topic,
-            self._worker.offer,
-            NEWEST_FRAME,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        return topic
 
     # -- frames, in the worker thread -------------------------------------------------------
 

@@ -27,7 +27,10 @@ class ImageSegmenter:
         check_image(image_rgb)
         self._engine = engine
         self._size_wh = (image_rgb.shape[1], image_rgb.shape[0])
-        self._features = engine.encode_image(resize_still(image_rgb, engine.spec.image_size))
+        spec = engine.spec
+        self._features = engine.encode_image(
+            resize_still(image_rgb, spec.image_size, spec.resampling)
+        )
 
     def segment(self, prompt: Prompt, *, refine: ImageMask | None = None) -> list[ImageMask]:
         """Return the answers to points and a box, best first.

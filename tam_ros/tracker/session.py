@@ -249,8 +249,9 @@ class Session:
     def _encode(self, image_rgb: np.ndarray, stamp_ns: int) -> Frame:
         """Encode a frame, the newest from now on."""
         newest, size_wh = self._history.newest, (image_rgb.shape[1], image_rgb.shape[0])
+        spec = self._engine.spec
         features = self._engine.encode_image(
-            resize_video_frame(image_rgb, self._engine.spec.image_size)
+            resize_video_frame(image_rgb, spec.image_size, spec.resampling)
         )
         index = newest.index + 1 if newest else 0
         frame = Frame(index, stamp_ns, size_wh, features, self._engine.nbytes(features))

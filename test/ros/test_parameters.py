@@ -103,6 +103,7 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
         ('image_size:=9999', 'image_size'),
         ('max_objects:=0', 'max_objects'),
         ('max_objects:=many', 'max_objects'),
+        ('qos_overrides./image.subscription.reliability:=often', "reliability is 'often'"),
         ('weights:=/nowhere/model.pt', 'weights file /nowhere/model.pt does not exist'),
     ],
 )

@@ -20,6 +20,7 @@ TINY = dataclasses.replace(
     depths=(1, 1, 1, 1),
     model_dim=32,
     memory_dim=32,
+    match_dim=28,
     attention_ffn_dim=32,
     decoder_ffn_dim=32,
     global_latents=8,
