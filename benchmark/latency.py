@@ -15,7 +15,7 @@ import numpy as np
 import rclpy
 from geometry_msgs.msg import Point
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -34,13 +34,16 @@ class Camera:
 
     size_wh: tuple[int, int]
     rate_hz: float
+    reliable: bool
     sent: int = 0
     ages_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self):
         self.node = rclpy.create_node('camera')
         self.client = self.node.create_client(AddPrompt, '/tam/add_prompt')
-        self._publisher = self.node.create_publisher(Image, '/image', qos_profile_sensor_data)
+        kind = 'RELIABLE' if self.reliable else 'BEST_EFFORT'
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[kind])
+        self._publisher = self.node.create_publisher(Image, '/image', qos)
         self.node.create_subscription(TrackedObjectArray, '/tam/objects', self._receive, 10)
         width, height = self.size_wh
         noise = np.random.default_rng(0).integers(0, 256, (8, height, width, 3), np.uint8)
@@ -59,16 +62,26 @@ class Camera:
 
 
 def measure(
-    objects: int, seconds: float, *, rate_hz: float = 30.0, size_wh=(640, 480), **parameters
+    objects: int,
+    seconds: float,
+    *,
+    rate_hz: float = 30.0,
+    reliable: bool = True,
+    size_wh=(640, 480),
+    **parameters,
 ) -> None:
-    """Print a table row: ages of the masks in ms, results per second, part of frames dropped."""
+    """Print a table row: ages of the masks in ms, results per second, part of frames dropped.
+
+    parameters: of the node; its own default where one is ''.
+    """
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
-    options = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+    given = {key: value for key, value in parameters.items() if value != ''}
+    options = [word for key, value in given.items() for word in ('-p', f'{key}:={value}')]
     command = [sys.executable, str(SCRIPT), '--ros-args', '-r', 'image:=/image', *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     rclpy.init()
     try:
-        camera = Camera(size_wh, rate_hz)
+        camera = Camera(size_wh, rate_hz, reliable)
         executor = SingleThreadedExecutor()
         executor.add_node(camera.node)
         _await_answer(camera, executor, process)

@@ -40,7 +40,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--engine', default='torch', help='of latency: torch or onnx')
     parser.add_argument('--weights', default='', help="of latency: default the model's own")
     parser.add_argument('--image-size', type=int, default=0, help="of latency: 0 the model's own")
+    parser.add_argument('--precision', default='', help='of latency: fp32 or bf16')
     parser.add_argument('--camera-hz', type=float, default=30.0, help='of latency')
+    parser.add_argument(
+        '--best-effort', action='store_true', help='of latency: the camera does not send again'
+    )
     parser.add_argument('--seconds', type=float, default=30.0, help='of latency, per row')
     parser.add_argument('--memory-frames', type=int, default=10_000)
     return parser.parse_args()
@@ -82,12 +86,14 @@ def main() -> None:
                 objects,
                 options.seconds,
                 rate_hz=options.camera_hz,
+                reliable=not options.best_effort,
                 model=options.model,
                 image_size=options.image_size,
                 engine=options.engine,
+                precision=options.precision,
                 device=options.device,
                 threads=options.threads,
-                **({'weights': options.weights} if options.weights else {}),
+                weights=options.weights,
             )
     if 'memory' in options.what:
         import resident_memory

@@ -77,14 +77,16 @@ class Settings:
         return self.phases[-1], 1.0
 
 
-# What `training.train --model` takes: the shipped shape, a teacher, and shapes to compare it with.
-TAM_NANO = MODELS['tam_nano']
+# What `training.train --model` takes: the shipped shape, the one that it was trained in, a teacher,
+# and shapes to compare that with.
+UNSLIMMED = replace(MODELS['tam_nano'], memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {
-    'tam_nano': TAM_NANO,
-    'teacher': replace(TAM_NANO, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
-    'narrow': replace(TAM_NANO, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
-    'one_layer': replace(TAM_NANO, memory_layers=1),
-    'no_cues': replace(TAM_NANO, propagation=False, prompt_maps=False),
+    'tam_nano': MODELS['tam_nano'],
+    'unslimmed': UNSLIMMED,
+    'teacher': replace(UNSLIMMED, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
+    'narrow': replace(UNSLIMMED, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
+    'one_layer': replace(UNSLIMMED, memory_layers=1),
+    'no_cues': replace(UNSLIMMED, propagation=False, prompt_maps=False),
 }
 
 
