@@ -77,8 +77,8 @@ class Settings:
         return self.phases[-1], 1.0
 
 
-# What `training.train --model` takes: the shipped shape, the one that it was trained in, a teacher,
-# and shapes to compare that with.
+# What `training.train --model` takes: the shipped shape, the one that it was trained in, a
+# teacher, and shapes to compare that with.
 UNSLIMMED = replace(MODELS['tam_nano'], memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {
     'tam_nano': MODELS['tam_nano'],

@@ -140,16 +140,18 @@ def test_subscription_is_as_reliable_as_the_camera(tracker, frames):
     for reliability in (BEST_EFFORT, RELIABLE, BEST_EFFORT):
         tracker.open_camera(qos=QoSProfile(depth=1, reliability=reliability))
         assert tracker.show(frames[0])
-        tracker.robot.wait(
-            lambda: reliabilities(tracker.robot) == [reliability], f'{reliability} subscription'
-        )
+        await_subscription(tracker.robot, reliability)
         assert tracker.show(frames[1])
 
 
-def reliabilities(robot) -> list[ReliabilityPolicy]:
-    """Return those of the subscriptions to the camera."""
-    subscriptions = robot.node.get_subscriptions_info_by_topic(CAMERA)
-    return [subscription.qos_profile.reliability for subscription in subscriptions]
+def await_subscription(robot, reliability: ReliabilityPolicy) -> None:
+    """Wait until one subscription to the camera is left, of that reliability."""
+
+    def reliabilities():
+        subscriptions = robot.node.get_subscriptions_info_by_topic(CAMERA)
+        return [subscription.qos_profile.reliability for subscription in subscriptions]
+
+    robot.wait(lambda: reliabilities() == [reliability], f'a subscription that is {reliability}')
 
 
 def test_best_effort_camera_beside_a_reliable_one_is_received(tracker, frames):
@@ -168,7 +170,7 @@ def test_quality_of_service_can_be_overridden_for_a_topic(start_tracker, frames)
     tracker = start_tracker(**{override: 'reliable'})
     tracker.open_camera(qos=QoSProfile(depth=1, reliability=RELIABLE))
     assert tracker.show(frames[0])
-    assert reliabilities(tracker.robot) == [RELIABLE]
+    await_subscription(tracker.robot, RELIABLE)
     publisher = tracker.robot.node.create_publisher(
         type(image_message(frames[0], 'rgb8')), CAMERA, qos_profile_sensor_data
     )
