@@ -86,3 +86,12 @@ def test_images_are_squared():
     assert resize_video_frame(image, 32).shape == (32, 32, 3)
     assert resize_still(image, 32).dtype == np.float32
     np.testing.assert_array_equal(resize_video_frame(image[:48, :48], 48), image[:48, :48])
+
+
+def test_resampling_by_area_takes_the_mean_of_what_a_pixel_covers():
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    means = image.reshape(32, 2, 32, 3, 3).mean((1, 3))
+    for resize in (resize_video_frame, resize_still):
+        resized = resize(image, 32, 'area')
+        np.testing.assert_allclose(resized.astype(float), means, atol=0.51)
+    assert np.abs(resize_video_frame(image, 32) - means).max() > 2
