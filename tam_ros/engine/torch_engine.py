@@ -139,7 +139,9 @@ class TorchEngine:
     """Runs the four stages of a network; see `engine.base.Engine`.
 
     fold: merge linear layers first, and pack them (exact up to rounding). Takes ownership of the
-    network. On a CPU the process keeps the memory that it frees from then on.
+    network. On a CPU the process keeps the memory that it frees from then on. Load and call it in
+    one and the same thread there: once another computes too, the OpenMP helpers of both outnumber
+    the cores and sleep between any two steps.
     """
 
     def __init__(

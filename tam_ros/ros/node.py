@@ -96,8 +96,7 @@ class TrackerNode(Node):
     def _start_tracking(self) -> tuple[Engine, Session]:
         """Load in the worker, which may last; publish meanwhile that the node starts.
 
-        Only one thread may ever compute: OpenMP gives each its own helpers; once those are more
-        than the cores they sleep between any two steps, and a frame takes half as long again.
+        Only one thread may ever compute (see `TorchEngine`), or a frame takes half as long again.
         """
         name = self.get_fully_qualified_name()
         what = f'{self._value("model")} with {self._value("engine")} on {self._value("device")}'
