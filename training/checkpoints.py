@@ -50,17 +50,13 @@ def read_model(path: Path) -> tuple[EdgeTAMConfig, dict[str, torch.Tensor]]:
     return checkpoint.model, checkpoint.average
 
 
-def export_weights(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a run's mean weights as half-precision safetensors."""
-    save_file(halved(checkpoint.average), path)
-
-
-def halved(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return weights in half precision, as they are kept in files."""
-    return {
+def export_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Write weights as half-precision safetensors."""
+    halved = {
         key: (value.half() if value.is_floating_point() else value).contiguous()
         for key, value in weights.items()
     }
+    save_file(halved, path)
 
 
 def main() -> None:
@@ -69,7 +65,7 @@ def main() -> None:
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     args = parser.parse_args()
-    export_weights(load_checkpoint(args.checkpoint), args.out)
+    export_weights(load_checkpoint(args.checkpoint).average, args.out)
 
 
 if __name__ == '__main__':

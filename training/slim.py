@@ -12,14 +12,13 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
 from tam_ros.preprocess import resize_video_frame
-from training.checkpoints import halved, read_weights
+from training.checkpoints import export_weights, read_weights
 from training.material import video_frames
 
 FINE, COARSE = 'propagation.fine_key', 'propagation.coarse_key'
@@ -90,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
     config = MODELS['tam_nano']
     weights, kept = slim(read_weights(args.weights), _images(args.videos, config), config)
-    save_file(halved(weights), args.out)
+    export_weights(weights, args.out)
     print(f'{args.out}: the keys keep {kept:.1%} of their energy')
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
+
+from tam_ros.ros.parameters import Setting, declare
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -17,6 +18,12 @@ except ModuleNotFoundError:  # Humble
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 FOLLOW_PERIOD_S = 0.5
 AS_OFFERED = 'system_default'
+RELIABILITIES = {'best_effort': BEST_EFFORT, 'reliable': RELIABLE, AS_OFFERED: None}
+RELIABILITY = Setting(
+    AS_OFFERED,
+    f'Reliability of the subscription to the camera; {AS_OFFERED} for what the camera offers.',
+    choices=tuple(RELIABILITIES),
+)
 
 
 class ImageInput:
@@ -43,7 +50,8 @@ class ImageInput:
         # As image_transport does: remapping `image` takes the compressed topic along.
         self.topic = node.resolve_topic_name('image') + ('/compressed' if compressed else '')
         self._group = MutuallyExclusiveCallbackGroup()
-        self._override = self._declare_override()
+        name = f'qos_overrides.{self.topic}.subscription.reliability'
+        self._override = RELIABILITIES[declare(node, name, RELIABILITY)]
         self._qos = QoSProfile(
             depth=1,
             history=HistoryPolicy.KEEP_LAST,
@@ -53,20 +61,6 @@ class ImageInput:
             QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
         )
         node.create_timer(FOLLOW_PERIOD_S, self._follow_cameras, callback_group=self._group)
-
-    def _declare_override(self) -> ReliabilityPolicy | None:
-        """Return the reliability that the user wants whatever is offered, if any."""
-        name = f'qos_overrides.{self.topic}.subscription.reliability'
-        descriptor = ParameterDescriptor(
-            description=f'Reliability of the subscription to {self.topic}: best_effort, reliable, '
-            f'or {AS_OFFERED} for what the camera offers.',
-            read_only=True,
-        )
-        value = self._node.declare_parameter(name, AS_OFFERED, descriptor).value
-        choices = {'best_effort': BEST_EFFORT, 'reliable': RELIABLE, AS_OFFERED: None}
-        if value not in choices:
-            raise ValueError(f'{name} is {value!r}: use {", ".join(choices)}')
-        return choices[value]
 
     def _subscribe(self, overriding: QoSOverridingOptions | None = None):
         return self._node.create_subscription(

@@ -190,21 +190,28 @@ SETTINGS = {
 def declare_parameters(node: Node) -> None:
     """Declare all parameters on a node; raises ValueError for a value that is no choice."""
     for name, setting in SETTINGS.items():
-        node.declare_parameter(name, setting.default, _descriptor(setting))
-        wrong = _wrong_choice(node.get_parameter(name))
-        if wrong:
-            raise ValueError(wrong)
+        declare(node, name, setting)
     node.add_on_set_parameters_callback(_refuse_wrong_choices)
 
 
+def declare(node: Node, name: str, setting: Setting) -> Any:
+    """Declare one parameter and return its value; raises ValueError for one that is no choice."""
+    parameter = node.declare_parameter(name, setting.default, _descriptor(setting))
+    wrong = _wrong_choice(parameter, setting)
+    if wrong:
+        raise ValueError(wrong)
+    return parameter.value
+
+
 def _refuse_wrong_choices(parameters: Sequence[Parameter]) -> SetParametersResult:
-    wrong = '; '.join(filter(None, map(_wrong_choice, parameters)))
+    ours = (p for p in parameters if p.name in SETTINGS)
+    wrong = '; '.join(filter(None, (_wrong_choice(p, SETTINGS[p.name]) for p in ours)))
     return SetParametersResult(successful=not wrong, reason=wrong)
 
 
-def _wrong_choice(parameter: Parameter) -> str:
+def _wrong_choice(parameter: Parameter, setting: Setting) -> str:
     """Return why a value is none of its parameter's choices, '' where it is one."""
-    choices = SETTINGS[parameter.name].choices if parameter.name in SETTINGS else ()
+    choices = setting.choices
     if not choices or parameter.value in choices:
         return ''
     return f'parameter {parameter.name} is {parameter.value!r}: choose from {_listed(choices)}'
