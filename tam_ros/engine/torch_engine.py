@@ -21,7 +21,8 @@ from tam_ros.engine.base import (
     NumericMode,
 )
 from tam_ros.engine.grouping import locate_groups
-from tam_ros.model.checkpoint import load_weights
+from tam_ros.engine.instructions import check_bf16
+from tam_ros.model.checkpoint import load_weights, read_weights
 from tam_ros.model.config import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
@@ -84,6 +85,13 @@ def build_network(config: NetworkConfig, weights: str | Path) -> TrackingNetwork
     return network.eval()
 
 
+def read_checkpoint(model: str, path: Path) -> dict[str, Tensor]:
+    """Return the values of a model's checkpoint, read as strictly as for loading it."""
+    with torch.device('meta'):  # names, shapes and types will do
+        expected = make_network(choose_config(model)).state_dict()
+    return read_weights(path, expected)
+
+
 def check_device(device: str) -> torch.device:
     """Return a device that is here, or raise EngineError that lists what is."""
     available = ['cpu'] + [f'cuda:{i}' for i in range(torch.cuda.device_count())]
@@ -101,6 +109,8 @@ def _check_precision(precision: str, device: torch.device) -> torch.dtype:
         raise EngineError(f'precision {precision!r} is unknown: choose from {", ".join(DTYPES)}')
     if precision == 'fp16' and device.type == 'cpu':
         raise EngineError("precision 'fp16' needs a GPU: use 'bf16' or 'fp32' on the CPU")
+    if precision == 'bf16' and device.type == 'cpu':
+        check_bf16()
     return DTYPES[precision]
 
 
