@@ -31,7 +31,7 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'tam_download_weights = tam_ros.weights:main',
+            'tam_download_weights = tam_ros.download:main',
             'tam_export_onnx = tam_ros.engine.export:main',
             'tam_evaluate = tam_ros.evaluation.command:main',
         ]

@@ -1,23 +1,15 @@
-"""Weights: those that come with the package, and official checkpoints that are fetched.
+"""Weights: those that come with the package, official checkpoints, and where they lie.
 
-Needs neither ROS nor torch.
+Needs neither ROS nor torch. `download` fetches checkpoints.
 """
 
-import argparse
-import hashlib
 import os
-import sys
-import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
+from tam_ros.digests import git_blob_id, record_path, recorded_sha256, sha256_of
+from tam_ros.paths import PathError, file_fault, user_path
 
-CHUNK_BYTES = 1 << 20
-TIMEOUT_S = 30
 REPRODUCIBLE = 'reproducible'  # weights made by rule, for tests and benchmarks
 
 
@@ -29,41 +21,65 @@ class DownloadError(RuntimeError):
 class Checkpoint:
     """One published file.
 
-    git_blob: its id in the repository that publishes it; '' where none is known. Then all that can
-    be told is whether it is a whole PyTorch archive, until a network loads it strictly.
+    git_blob, sha256: digests that are published of it, one or none. Without one, a file counts
+    when it loads, and its sha256 is recorded beside it and holds from then on.
     """
 
     file_name: str
     url: str
-    git_blob: str
     megabytes: float
+    git_blob: str = ''
+    sha256: str = ''
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether a digest of the file is published."""
+        return bool(self.git_blob or self.sha256)
+
+    @property
+    def least_bytes(self) -> int:
+        """What the file must have."""
+        return round(self.megabytes * 0.95e6)
+
+    @property
+    def most_bytes(self) -> int:
+        """What the file cannot exceed."""
+        return round(self.megabytes * 1.05e6)
 
 
-EFFICIENTTAM_HUB = 'https://huggingface.co/yunyangx/efficient-track-anything/resolve/main'
-EFFICIENTTAM_MEGABYTES = {'s': 136.2, 'ti': 71.5}  # of 4-byte values, as counted
-EFFICIENTTAM_VARIANTS = ('', '_1', '_2', '_512x512')
+HUB = 'https://huggingface.co/yunyangx/efficient-track-anything/resolve'
+HUB_REVISION = '9bdd8ab585b19ef95f9c9ed847ac9478301890b4'  # of the files with known digests
+EFFICIENTTAM_MEGABYTES = {'s': 136.4, 'ti': 71.6}
+EFFICIENTTAM_SHA256 = {  # as public copies of that revision state them
+    's': '2b572be30d9e96ee29c8d785fe157c6b079ede7d56fbc8a3671d4120e63c89cd',
+    's_1': '',
+    's_2': '',
+    's_512x512': '67b5840012737ed2c94a4cb8787c5c1b27b3a946045d2e602e65ef77230b6085',
+    'ti': 'acbb17b28cca1f860acee09c9ecb6efdb732080dc7a85a07292c31813175fa7d',
+    'ti_1': '',
+    'ti_2': '',
+    'ti_512x512': '7d4d652a465f0081391050932f45d8a66768ccc99c8ea393ce8a5927e83f3b9b',
+}
 
 
-def _efficienttam_checkpoints() -> 'dict[str, Checkpoint]':
-    names = [
-        (f'efficienttam_{size}{variant}', megabytes)
-        for size, megabytes in EFFICIENTTAM_MEGABYTES.items()
-        for variant in EFFICIENTTAM_VARIANTS
-    ]
-    return {
-        name: Checkpoint(f'{name}.pt', f'{EFFICIENTTAM_HUB}/{name}.pt', '', megabytes)
-        for name, megabytes in names
-    }
+def _efficienttam(variant: str, sha256: str) -> Checkpoint:
+    file_name = f'efficienttam_{variant}.pt'
+    url = f'{HUB}/{HUB_REVISION if sha256 else "main"}/{file_name}'
+    megabytes = EFFICIENTTAM_MEGABYTES[variant.split('_')[0]]
+    return Checkpoint(file_name, url, megabytes, sha256=sha256)
 
 
 CHECKPOINTS = {
     'edgetam': Checkpoint(
         'edgetam.pt',
         'https://github.com/facebookresearch/EdgeTAM/raw/main/checkpoints/edgetam.pt',
-        'abd54d22bbd22ba3e53cf59a307e59e0f3701be6',
         56.1,
+        git_blob='abd54d22bbd22ba3e53cf59a307e59e0f3701be6',
     ),
-    **_efficienttam_checkpoints(),
+    **{
+        f'efficienttam_{variant}': _efficienttam(variant, sha256)
+        for variant, sha256 in EFFICIENTTAM_SHA256.items()
+    },
 }
 
 
@@ -85,11 +101,22 @@ EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'
 
 
 def weights_folder() -> Path:
-    """Return the folder of checkpoints: $TAM_ROS_WEIGHTS, or one in the user's cache."""
-    if 'TAM_ROS_WEIGHTS' in os.environ:
-        return Path(os.environ['TAM_ROS_WEIGHTS'])
-    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(cache) / 'tam_ros'
+    """Return the folder of checkpoints: $TAM_ROS_WEIGHTS, or one in the user's cache.
+
+    Raises PathError where neither is known.
+    """
+    own = os.environ.get('TAM_ROS_WEIGHTS')
+    if own:
+        return user_path(own)
+    cache = os.environ.get('XDG_CACHE_HOME')
+    if cache:
+        return user_path(cache) / 'tam_ros'
+    try:
+        return Path.home() / '.cache' / 'tam_ros'
+    except RuntimeError as error:
+        raise PathError(
+            'no home folder is known to keep weights in: set HOME, or TAM_ROS_WEIGHTS to a folder'
+        ) from error
 
 
 def export_folder(model: str) -> Path:
@@ -100,23 +127,82 @@ def export_folder(model: str) -> Path:
 def find_weights(model: str, weights: str) -> str:
     """Return what a user's `weights` stands for: itself, or the model's own file if it is empty.
 
-    That is the embedded file of `tam_nano`, the downloaded one of others. Raises DownloadError
-    if it is not there or not whole.
+    That is the embedded file of `tam_nano`, the downloaded one of others; one whose digest is
+    known must have it. Raises DownloadError if it is not there or not whole, PathError for a path
+    with a home that is not known.
     """
-    if weights:
-        _check_file_name(model, Path(weights))
+    if weights == REPRODUCIBLE:
         return weights
+    if weights:
+        return str(_check_own(model, user_path(weights)))
     if model in EMBEDDED:
         return str(_check_embedded(EMBEDDED[model]))
     if model not in CHECKPOINTS:
         raise DownloadError(f'model {model!r} has no official weights: set the parameter weights')
     path = weights_folder() / CHECKPOINTS[model].file_name
-    if not path.is_file():
+    fault = file_fault(path)
+    if fault:
         raise DownloadError(
-            f'no weights for {model}: {path} does not exist. Run '
+            f'no weights for {model}: {path} {fault}. Run '
             f'`ros2 run tam_ros download_weights {model}`, or set weights to a file'
         )
+    _check_kept(CHECKPOINTS[model], path)
     return str(path)
+
+
+def _check_own(model: str, path: Path) -> Path:
+    """Return the path of a user's file, unless it is told from its name what it is not."""
+    if file_fault(path) == 'is a folder':
+        raise DownloadError(f'weights {path} is a folder, which is for engine onnx: set a file')
+    _check_file_name(model, path)
+    if model in CHECKPOINTS and path.name == CHECKPOINTS[model].file_name:
+        _check_kept(CHECKPOINTS[model], path)
+    return path
+
+
+def _check_kept(checkpoint: Checkpoint, path: Path) -> None:
+    """Refuse a file in the folder of checkpoints that is not the published or downloaded one."""
+    if not _is_kept(path) or file_fault(path):
+        return
+    fault = digest_fault(checkpoint, path)
+    if fault:
+        raise DownloadError(
+            f'{path} is not the file that it is named after: it {fault}. Run `ros2 run tam_ros '
+            'download_weights` again, or give a file of your own another name'
+        )
+
+
+def _is_kept(path: Path) -> bool:
+    try:
+        return path.parent.resolve() == weights_folder().resolve()
+    except PathError:
+        return False
+
+
+def digest_fault(checkpoint: Checkpoint, path: Path) -> str:
+    """Return in which digest a file differs from the published one; '' if in none.
+
+    Where none is published, that which was recorded beside the file counts, if there is a record.
+    """
+    try:
+        return _digest_fault(checkpoint, path)
+    except OSError as error:
+        return f'cannot be read ({error.strerror})'
+
+
+def _digest_fault(checkpoint: Checkpoint, path: Path) -> str:
+    if checkpoint.sha256:
+        return _difference('sha256', sha256_of(path), checkpoint.sha256)
+    if checkpoint.git_blob:
+        return _difference('git blob', git_blob_id(path), checkpoint.git_blob)
+    recorded = recorded_sha256(path)
+    if not recorded:
+        return ''
+    return _difference(f'sha256 (in {record_path(path)})', sha256_of(path), recorded)
+
+
+def _difference(kind: str, found: str, expected: str) -> str:
+    return '' if found == expected else f'has {kind} {found}, expected {expected}'
 
 
 def _check_file_name(model: str, path: Path) -> None:
@@ -132,111 +218,11 @@ def _check_file_name(model: str, path: Path) -> None:
 
 def _check_embedded(embedded: Embedded) -> Path:
     path = EMBEDDED_FOLDER / embedded.file_name
-    if not path.is_file():
-        raise DownloadError(f'{path} is missing: it is a part of this package, install it again')
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != embedded.sha256:
-        raise DownloadError(
-            f'{path} is damaged: its sha256 is {found}, expected {embedded.sha256}'
-        )
+    fault = file_fault(path)
+    if fault:
+        why = 'is missing' if fault == 'does not exist' else fault
+        raise DownloadError(f'{path} {why}: it is a part of this package, install it again')
+    fault = _difference('sha256', sha256_of(path), embedded.sha256)
+    if fault:
+        raise DownloadError(f'{path} is damaged: it {fault}; install this package again')
     return path
-
-
-def git_blob_id(path: Path) -> str:
-    """Return the id that git gives a file's content."""
-    digest = hashlib.sha1(f'blob {path.stat().st_size}\0'.encode())
-    with path.open('rb') as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def download(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Fetch a checkpoint into folder and return its path; a whole one is not fetched again.
-
-    An interrupted download goes on where it stopped. The file appears under its name only when
-    its content is right. Raises DownloadError.
-    """
-    target = folder / checkpoint.file_name
-    if target.is_file() and _is_published(checkpoint, target):
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(target.suffix + '.part')
-    try:
-        _fetch(checkpoint.url, part)
-    except (urllib.error.URLError, OSError) as error:
-        raise DownloadError(
-            f'{checkpoint.url} cannot be fetched ({error}). Download it elsewhere '
-            f'({checkpoint.megabytes} MB) and put it at {target}; a further try goes on from '
-            f'{part}'
-        ) from error
-    if not _is_published(checkpoint, part):
-        size, found = part.stat().st_size, git_blob_id(part)
-        part.unlink()
-        raise DownloadError(
-            f'{checkpoint.url} gave another file ({size:,} bytes, git blob {found}) than the '
-            f'published one ({_description(checkpoint)}); nothing was kept'
-        )
-    part.replace(target)
-    return target
-
-
-def _is_published(checkpoint: Checkpoint, path: Path) -> bool:
-    """Return whether a file is the published one, as far as can be told."""
-    if not checkpoint.git_blob:
-        return zipfile.is_zipfile(path)  # what PyTorch writes; a page or a part of it is none
-    return git_blob_id(path) == checkpoint.git_blob
-
-
-def _description(checkpoint: Checkpoint) -> str:
-    return f'git blob {checkpoint.git_blob}' if checkpoint.git_blob else 'a PyTorch archive'
-
-
-def _fetch(url: str, part: Path) -> None:
-    """Append what is still missing of url to part."""
-    done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={'Range': f'bytes={done}-'} if done else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and done:  # nothing is missing
-            return
-        raise
-    with response:
-        resumed = response.status == 206
-        missing = int(response.headers.get('Content-Length') or 0)
-        total = missing + done if resumed else missing
-        with part.open('ab' if resumed else 'wb') as file:
-            for chunk in _with_progress(_chunks(response), done if resumed else 0, total):
-                file.write(chunk)
-    if total and part.stat().st_size < total:
-        raise OSError(f'connection ended after {part.stat().st_size:,} of {total:,} bytes')
-
-
-def _chunks(response) -> Iterator[bytes]:
-    while chunk := response.read(CHUNK_BYTES):
-        yield chunk
-
-
-def _with_progress(chunks: Iterator[bytes], done: int, total: int) -> Iterator[bytes]:
-    with tqdm(total=total or None, initial=done, unit='B', unit_scale=True) as bar:
-        for chunk in chunks:
-            yield chunk
-            bar.update(len(chunk))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `download_weights MODEL ...`; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='download_weights', description='Fetch official checkpoints and check them.'
-    )
-    parser.add_argument('models', nargs='+', choices=sorted(CHECKPOINTS), metavar='MODEL')
-    parser.add_argument('--folder', type=Path, default=weights_folder())
-    options, _ = parser.parse_known_args(arguments)  # `ros2 run` may add --ros-args
-    try:
-        for model in options.models:
-            print(f'{model}: {download(CHECKPOINTS[model], options.folder)}')
-    except DownloadError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
