@@ -23,6 +23,7 @@ from report import Report
 from truth import CLIP, Truth
 
 from tam_ros.engine.load import ENGINES
+from tam_ros.paths import PathError
 from tam_ros.ros.play_video import IMAGE_SUFFIXES, SourceError, open_source
 from tam_ros.weights import DownloadError, find_weights
 
@@ -149,7 +150,7 @@ def check_weights(options: argparse.Namespace) -> str:
         raise DemoError(f'--weights {weights} does not exist')
     try:
         find_weights(options.model, weights)
-    except DownloadError as error:
+    except (DownloadError, PathError) as error:
         raise DemoError(str(error)) from error
     return weights
 

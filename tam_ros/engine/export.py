@@ -40,6 +40,7 @@ from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.propagation import DensePropagation
 from tam_ros.model.stages import feature_names
+from tam_ros.paths import PathError, make_folder, user_path
 from tam_ros.weights import REPRODUCIBLE, DownloadError, export_folder, find_weights
 
 
@@ -64,8 +65,8 @@ def export(
 ) -> Manifest:
     """Export a model with weights, as `find_weights` takes them, to a folder.
 
-    Raises EngineError, CheckpointError or DownloadError for what cannot be exported, ExportError
-    where a graph does something else than the network.
+    Raises EngineError, CheckpointError, PathError or DownloadError for what cannot be exported,
+    ExportError where a graph does something else than the network.
     """
     config = choose_config(model, image_size)
     source = find_weights(model, weights)
@@ -89,7 +90,7 @@ def export_network(
 ) -> Manifest:
     """Export a network, of which this takes ownership, to a folder; returns its manifest."""
     network = _prepared(network)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, 'set --out to a folder that can be written')
     manifest_path(folder).unlink(missing_ok=True)  # until all is written
     digests = {}
     graphs = GraphMaker(network).graphs()
@@ -164,8 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--max-objects', type=int, default=16, help='that will be tracked')
     parser.add_argument('--out', type=Path, help='folder; one in the cache without it')
     options, _ = parser.parse_known_args(arguments)  # `ros2 run` may add --ros-args
-    folder = options.out or export_folder(options.model)
     try:
+        folder = user_path(options.out) if options.out else export_folder(options.model)
         export(
             options.model,
             options.weights,
@@ -175,8 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_objects=options.max_objects,
             report=tqdm.write,
         )
-    except (EngineError, CheckpointError, DownloadError, ExportError) as error:
+    except (EngineError, CheckpointError, DownloadError, ExportError, PathError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f'{folder} cannot be written ({error.strerror or error})', file=sys.stderr)
         return 1
     print(f'exported to {folder}')
     return 0

@@ -3,19 +3,22 @@
 Written by `export`, read by `onnx_engine`; this module needs neither torch nor onnxruntime.
 """
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from tam_ros.digests import sha256_of
 from tam_ros.engine.base import EngineError
+from tam_ros.engine.manifest_check import manifest_fault
 from tam_ros.model.config import Resampling
+from tam_ros.paths import file_fault
 
 Precision = Literal['fp32', 'fp16']
 PRECISIONS: tuple[Precision, ...] = ('fp32', 'fp16')
 FORMAT = 1
 MANIFEST = 'manifest.json'
+LARGEST_MANIFEST = 1 << 20  # bytes
 
 ENCODE_IMAGE = 'encode_image'
 ATTEND_MEMORY = 'attend_memory'
@@ -26,6 +29,9 @@ DECODE_PROMPT_TRACKED = 'decode_prompt_tracked'
 POINT_FROM_MASK = 'point_from_mask'
 ENCODE_MEMORY = 'encode_memory'
 WRITE_ROWS = 'write_rows'  # into a store
+
+STAGES = {ENCODE_IMAGE, ATTEND_MEMORY, DECODE_MASK, DECODE_PROMPT, DECODE_PROMPT_TRACKED}
+STAGES |= {POINT_FROM_MASK, ENCODE_MEMORY, WRITE_ROWS}  # without which there is no network
 
 DECODED = ('logits', 'iou', 'score', 'pointer', 'candidate_logits', 'candidate_ious')
 PLAN = ('rows', 'slots', 'ages', 'pointer_slots')
@@ -65,6 +71,13 @@ class Manifest:
         return ATTEND_FIRST in self.graphs
 
 
+REQUIRED = {
+    field.name
+    for field in fields(Manifest)
+    if field.default is MISSING and field.default_factory is MISSING
+}
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, last of all: a folder without one is not whole."""
     manifest_path(folder).write_text(json.dumps(asdict(manifest), indent=2) + '\n')
@@ -76,27 +89,44 @@ def read_manifest(folder: Path, model: str = 'MODEL') -> Manifest:
     model: that it should be of, for the message.
     """
     path = manifest_path(folder)
-    if not path.is_file():
+    if file_fault(folder) == '':
+        raise EngineError(f'{folder} is a file: engine onnx takes a folder of export_onnx')
+    if not path.exists():
         raise EngineError(
             f'{folder} holds no exported network: {MANIFEST} is missing. '
             f'`ros2 run tam_ros export_onnx --model {model} --out {folder}` makes one'
         )
-    try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise EngineError(f'{path} is no JSON: {error}') from error
+    content = _read_json(path)
     if content.get('format') != FORMAT:
         raise EngineError(
             f'{path} has format {content.get("format")!r}, this version reads {FORMAT}: '
             'export the network again'
         )
-    missing = {field.name for field in fields(Manifest)} - content.keys()
-    if missing:
-        raise EngineError(f'{path} lacks {", ".join(sorted(missing))}: export the network again')
-    manifest = Manifest(**{**content, 'features': tuple(content['features'])})
+    fault = manifest_fault(content, REQUIRED, STAGES)
+    if fault:
+        raise EngineError(f'{path} {fault}: export the network again')
+    known = {
+        field.name: content[field.name] for field in fields(Manifest) if field.name in content
+    }
+    manifest = Manifest(**{**known, 'features': tuple(content['features'])})
     for name, digest in manifest.graphs.items():
         _check_graph(graph_path(folder, name), digest)
     return manifest
+
+
+def _read_json(path: Path) -> dict:
+    fault = file_fault(path)
+    if fault:
+        raise EngineError(f'{path} {fault}')
+    if path.stat().st_size > LARGEST_MANIFEST:
+        raise EngineError(f'{path} has {path.stat().st_size:,} bytes: no manifest has so many')
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise EngineError(f'{path} is no JSON: {error}') from error
+    if not isinstance(content, dict):
+        raise EngineError(f'{path} is no manifest: it holds a {type(content).__name__}')
+    return content
 
 
 def manifest_path(folder: Path) -> Path:
@@ -109,13 +139,10 @@ def graph_path(folder: Path, name: str) -> Path:
     return folder / f'{name}.onnx'
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _check_graph(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise EngineError(f'{path} is missing: export the network again')
+    fault = file_fault(path)
+    if fault:
+        why = 'is missing' if fault == 'does not exist' else fault
+        raise EngineError(f'{path} {why}: export the network again')
     if sha256_of(path) != digest:
         raise EngineError(f'{path} is not the file that was exported: export the network again')

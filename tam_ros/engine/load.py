@@ -6,6 +6,7 @@ from typing import Literal
 
 from tam_ros.engine.base import Engine, EngineError, NumericMode
 from tam_ros.engine.graphs import Manifest, read_manifest
+from tam_ros.paths import user_path
 from tam_ros.weights import EMBEDDED, export_folder, find_weights
 
 EngineName = Literal['torch', 'onnx']
@@ -34,7 +35,7 @@ class EngineChoice:
 
 
 def load_engine(choice: EngineChoice) -> Engine:
-    """Load an engine; raises EngineError, CheckpointError or DownloadError."""
+    """Load an engine; raises EngineError, CheckpointError, PathError or DownloadError."""
     loaders = {'torch': _load_torch, 'onnx': _load_onnx}
     if choice.name not in loaders:
         raise EngineError(f'engine {choice.name!r} is unknown: choose from {", ".join(ENGINES)}')
@@ -72,7 +73,7 @@ def _load_onnx(choice: EngineChoice) -> Engine:
             f'engine onnx needs onnxruntime ({error}): install onnxruntime, or onnxruntime-gpu '
             'for accelerators'
         ) from error
-    folder = Path(choice.weights) if choice.weights else export_folder(choice.model)
+    folder = user_path(choice.weights) if choice.weights else export_folder(choice.model)
     manifest = read_manifest(folder, choice.model)
     engine = OnnxEngine(
         folder,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from onnxruntime import OrtValue
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from tam_ros.engine import graphs
 from tam_ros.engine.base import (
@@ -36,6 +37,15 @@ NOT_FOR_TENSORRT = (
     graphs.DECODE_PROMPT_TRACKED,
     graphs.POINT_FROM_MASK,
     graphs.WRITE_ROWS,
+)
+UNREADABLE = (  # what ONNX Runtime raises over a file
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
 )
 TENSORRT_CACHE = 'tensorrt'  # folder beside the graphs: built engines
 
@@ -111,9 +121,8 @@ class Graph:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._device = device
         providers = _providers(path, device, precision)
-        self._session = onnxruntime.InferenceSession(path, options, providers=providers)
-        _check_provider(self._session, path, providers[0])
-        self._dtypes = {i.name: _DTYPES[i.type] for i in self._session.get_inputs()}
+        self._session = _open_session(path, options, providers)
+        self._dtypes = _input_dtypes(self._session, path)
         self._outputs = [o.name for o in self._session.get_outputs()]
 
     def dtype(self, name: str) -> type:
@@ -149,6 +158,25 @@ _DTYPES = {
     'tensor(int64)': np.int64,
     'tensor(bool)': np.bool_,
 }
+
+
+def _open_session(path: Path, options, providers) -> onnxruntime.InferenceSession:
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=providers)
+    except UNREADABLE as error:
+        reason = str(error).split('\n')[0]
+        raise EngineError(f'{path} is no graph for this onnxruntime: {reason}') from error
+    _check_provider(session, path, providers[0])
+    return session
+
+
+def _input_dtypes(session: onnxruntime.InferenceSession, path: Path) -> dict[str, type]:
+    """Return the numpy types of a graph's inputs, by name."""
+    types = {i.name: i.type for i in session.get_inputs()}
+    unknown = [f'{name} of {kind}' for name, kind in types.items() if kind not in _DTYPES]
+    if unknown:
+        raise EngineError(f'{path} has an input {unknown[0]}: export the network again')
+    return {name: _DTYPES[kind] for name, kind in types.items()}
 
 
 def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[str, dict]]:

@@ -20,6 +20,7 @@ from tam_ros.evaluation.scores import ClipScore, score_clip
 from tam_ros.evaluation.tables import format_table, scores_to_json
 from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.paths import make_folder, user_path
 from tam_ros.tracker.forecast import FORECAST_TIMES
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import POLICIES
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clips = read_clips(args)
         contenders = list_contenders(args)
+        make_folder(args.out, 'set --out to a folder that can be written')
     except (ValueError, OSError, DownloadError) as error:
         parser.error(str(error))
     report(list(evaluate(contenders, clips, args)), args.out)
@@ -51,7 +53,11 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog='evaluate', description=__doc__)
     add = parser.add_argument
-    add('folder', type=Path, help='folder of clips: NAME/rgb/*.jpg, NAME/masks/*.png (n = object)')
+    add(
+        'folder',
+        type=user_path,
+        help='folder of clips: NAME/rgb/*.jpg, NAME/masks/*.png (n = object)',
+    )
     add('--clips', type=_words, default=[], help='names, with commas (default: all)')
     add('--model', default='tam_nano', help='name of the network')
     add('--weights', default='', help="checkpoint (default: the model's own)")
@@ -66,7 +72,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--max-frames', type=int, help='frames of each clip, at most')
     add('--every', type=int, default=1, help='take every k-th frame of a clip')
     add('--fps', type=float, default=DEFAULT_RATE_HZ, help='frames per second of all clips')
-    add('--out', type=Path, default=Path('evaluation'), help='folder for scores.json and sheets')
+    add(
+        '--out',
+        type=user_path,
+        default=Path('evaluation'),
+        help='folder for scores.json and sheets',
+    )
     live = parser.add_argument_group('streaming J&F: track again, against the clock')
     live.add_argument('--streaming', action='store_true', help='measure it')
     live.add_argument('--latency-ms', type=float, help='of each frame (default: as measured)')

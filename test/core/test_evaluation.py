@@ -380,6 +380,9 @@ def test_command_tracks_with_the_embedded_network(tmp_path, capsys):
         (['--engine', 'steam'], "invalid choice: 'steam'"),
         (['--model', 'sam9', '--weights', 'x.pt'], "model 'sam9' is unknown"),
         (['--every', '0'], '--every 0'),
+        (['--weights', '~nobody_here/x.pt'], '~nobody_here/x.pt: no home folder is known'),
+        (['--truth', '--out', '/proc/x'], 'folder /proc/x cannot be made'),
+        (['--out', '~nobody_here/x'], "--out: invalid user_path value: '~nobody_here/x'"),
     ],
 )
 def test_command_refuses_what_it_cannot_evaluate(moving, tmp_path, capsys, arguments, message):

@@ -215,3 +215,19 @@ def test_command_line_names_what_cannot_be_exported(tmp_path, capsys):
     assert main(['--weights', 'nowhere.pt', '--out', str(tmp_path / 'out')]) == 1
     assert 'nowhere.pt does not exist' in capsys.readouterr().err
     assert not (tmp_path / 'out' / MANIFEST).exists()
+
+
+def test_command_line_names_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    for out, message in (
+        (tmp_path / 'file', 'file cannot be made (File exists): set --out'),
+        (tmp_path / 'file' / 'x', 'x cannot be made (Not a directory): set --out'),
+        ('~nobody_here/x', 'no home folder is known for it: set HOME'),
+    ):
+        assert main(['--image-size', '256', '--out', str(out)]) == 1
+        assert message in capsys.readouterr().err
+    for variable in ('TAM_ROS_WEIGHTS', 'XDG_CACHE_HOME', 'HOME'):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr('os.getuid', lambda: 54321)  # as in a container
+    assert main(['--image-size', '256']) == 1
+    assert 'set HOME, or TAM_ROS_WEIGHTS to a folder' in capsys.readouterr().err

@@ -105,6 +105,8 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
         ('max_objects:=many', 'max_objects'),
         ('qos_overrides./image.subscription.reliability:=often', "reliability is 'often'"),
         ('weights:=/nowhere/model.pt', 'weights file /nowhere/model.pt does not exist'),
+        ('weights:=~nobody_here/x.pt', '~nobody_here/x.pt: no home folder is known for it'),
+        ('weights:=/usr', 'weights /usr is a folder, which is for engine onnx: set a file'),
     ],
 )
 def test_bad_parameter_ends_the_node_with_a_message(start_program, parameter, message):
@@ -119,6 +121,12 @@ def test_missing_download_ends_the_node_with_what_to_do(start_program, tmp_path)
     node = start_program('tracker_node', *model, TAM_ROS_WEIGHTS=str(tmp_path))
     assert_ends_with(node, f'{tmp_path / "edgetam.pt"} does not exist')
     assert 'download_weights edgetam' in node.log
+
+
+def test_a_home_in_weights_is_the_users(start_program, tmp_path):
+    weights = ('--ros-args', '-p', 'weights:=~/none.pt')
+    node = start_program('tracker_node', *weights, HOME=str(tmp_path))
+    assert_ends_with(node, f'weights file {tmp_path}/none.pt does not exist')
 
 
 @pytest.mark.parametrize(
