@@ -23,6 +23,10 @@ class EngineError(ValueError):
     """An engine cannot be made as asked; the message names the value and what is available."""
 
 
+class NotFiniteError(EngineError):
+    """An engine answers with NaN or infinity; the message says what may be the matter."""
+
+
 @dataclass(frozen=True)
 class EngineSpec:
     """What the tracker must know of an engine.

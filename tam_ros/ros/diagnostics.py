@@ -9,9 +9,12 @@ from tam_ros.ros.statistics import RollingStatistics
 
 
 def diagnostics_message(
-    name: str, stamp, spec: EngineSpec, statistics: RollingStatistics, **counts
+    name: str, stamp, spec: EngineSpec, statistics: RollingStatistics, fault: str = '', **counts
 ) -> DiagnosticArray:
-    """Return the node's state: a warning while no images arrive, rates, latencies and counts."""
+    """Return the node's state: a warning while no images arrive, rates, latencies and counts.
+
+    fault: why the newest frame could not be tracked, which is an error; '' if it could.
+    """
     rate_hz = statistics.rate_hz
     values = {
         'engine': f'{spec.model} {spec.image_size} px, {spec.mode}',
@@ -26,13 +29,19 @@ def diagnostics_message(
         **{key: str(value) for key, value in counts.items()},
     }
     status = DiagnosticStatus(
-        level=DiagnosticStatus.OK if rate_hz else DiagnosticStatus.WARN,
+        level=_level(rate_hz, fault),
         name=f'{name}: tracking',
-        message=f'tracking at {rate_hz:.1f} Hz' if rate_hz else 'no images',
+        message=fault or (f'tracking at {rate_hz:.1f} Hz' if rate_hz else 'no images'),
         hardware_id=spec.device,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
     return _array(status, stamp)
+
+
+def _level(rate_hz: float, fault: str) -> bytes:
+    if fault:
+        return DiagnosticStatus.ERROR
+    return DiagnosticStatus.OK if rate_hz else DiagnosticStatus.WARN
 
 
 def starting_message(name: str, stamp, what: str) -> DiagnosticArray:

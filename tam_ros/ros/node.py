@@ -24,7 +24,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from tam_ros.engine.base import Engine
+from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
@@ -64,6 +64,7 @@ class TrackerNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._newest_header = Header()
         self._statistics = RollingStatistics()
+        self._fault = ''  # why the newest frame was not tracked
         self._warned: set[str] = set()
         self._worker: Worker[Image | CompressedImage] = Worker(self._process)
         self._worker.start()
@@ -161,7 +162,13 @@ class TrackerNode(Node):
             return
         self._session.options = session_options(self)
         self._newest_header = msg.header
-        frame = self._session.step(image_rgb, conversions.stamp_to_ns(msg.header.stamp))
+        try:
+            frame = self._session.step(image_rgb, conversions.stamp_to_ns(msg.header.stamp))
+        except NotFiniteError as error:  # nothing is published of it, and no object forgotten
+            self._fault = str(error)
+            self._warn_once(f'image not tracked: {error}')
+            return
+        self._fault = ''
         if frame.reset_reason:
             self.get_logger().warning(f'tracker reset: {frame.reset_reason}')
         if self.context.ok():
@@ -212,6 +219,7 @@ class TrackerNode(Node):
             self.get_clock().now().to_msg(),
             self._engine.spec,
             self._statistics,
+            self._fault,
             dropped_frames=self._worker.dropped,
             dropped_detections=self._detector.dropped,
             resident_memory_mb=f'{resident_mb():.0f}',

@@ -8,6 +8,7 @@ from tam_ros.engine.base import DecoderPrompts, Engine
 from tam_ros.masks import upsample_around_mask
 from tam_ros.preprocess import check_image, resize_still
 from tam_ros.prompts import Prompt, PromptError, check_prompt, network_points
+from tam_ros.tracker.decoding import decode_mask, refusing_prompts
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class ImageSegmenter:
         points, labels = network_points(prompt, self._size_wh, side)
         prior = None if refine is None else np.clip(refine.logits, -32, 32)[None]
         prompts = DecoderPrompts(points[None], labels[None], prior)
-        decoded = self._engine.decode_mask(self._features, None, prompts)
+        with refusing_prompts():
+            decoded = decode_mask(self._engine, self._features, None, prompts)
         ious = decoded.candidate_ious[0]
         if len(ious) == 1:
             return [self._image_mask(decoded.logits[0], decoded.iou[0])]

@@ -9,6 +9,7 @@ from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemorySt
 from tam_ros.masks import fill_small_holes
 from tam_ros.preprocess import logits_of_mask, network_mask
 from tam_ros.prompts import Prompt, PromptError, merge_prompts, network_points
+from tam_ros.tracker.decoding import decode_mask, refusing_prompts
 from tam_ros.tracker.memory import plan_memories
 from tam_ros.tracker.track import Frame, Given, Track
 
@@ -26,7 +27,7 @@ class PromptDecoder:
     def decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
         """Answer a prompt for a new object, or one that is tracked.
 
-        Raises PromptError where the network finds no object.
+        Raises PromptError where the network finds no object, or answers with no numbers.
         """
         given = self._decode(frame, prompt, track)
         if given.score <= 0:
@@ -41,9 +42,7 @@ class PromptDecoder:
         A score of 0 or less says that there is no object.
         """
         points, labels = zip(*(self._points(frame, prompt) for prompt in prompts))
-        decoded = self._engine.decode_mask(
-            frame.features, None, DecoderPrompts(np.stack(points), np.stack(labels))
-        )
+        decoded = self._ask(frame, None, DecoderPrompts(np.stack(points), np.stack(labels)))
         return [self._given(frame, p, decoded, row) for row, p in enumerate(prompts)]
 
     def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
@@ -57,7 +56,7 @@ class PromptDecoder:
             attended = self._attended(frame, track)
         points, labels = self._points(frame, prompt)
         prompts = DecoderPrompts(points[None], labels[None], prior)
-        decoded = self._engine.decode_mask(frame.features, attended, prompts)
+        decoded = self._ask(frame, attended, prompts)
         return self._given(frame, prompt, decoded)
 
     def _decode_given_mask(self, frame: Frame, prompt: Prompt) -> Given:
@@ -65,9 +64,13 @@ class PromptDecoder:
         spec = self._engine.spec
         resized = network_mask(prompt.mask, spec.image_size)
         prompts = replace(DecoderPrompts.none(1), masks=resized[None])
-        decoded = self._engine.decode_mask(frame.features, None, prompts)
+        decoded = self._ask(frame, None, prompts)
         logits = logits_of_mask(resized, spec.mask_side)
         return Given(frame.index, prompt, logits, CERTAIN_SCORE, 1.0, decoded.pointers)
+
+    def _ask(self, frame: Frame, attended: Array | None, prompts: DecoderPrompts) -> Decoded:
+        with refusing_prompts():
+            return decode_mask(self._engine, frame.features, attended, prompts)
 
     def _points(self, frame: Frame, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
         return network_points(prompt, frame.size_wh, self._engine.spec.image_size)

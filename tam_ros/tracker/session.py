@@ -14,6 +14,7 @@ import numpy as np
 from tam_ros.engine.base import Engine
 from tam_ros.preprocess import check_image, resize_video_frame
 from tam_ros.prompts import Prompt, PromptError, check_prompt
+from tam_ros.tracker.decoding import refusing_prompts
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
@@ -70,7 +71,10 @@ class Session:
         self._last_id = 0
 
     def warm_up(self) -> None:
-        """Have the engine build what it needs, before the first frame; may take minutes."""
+        """Have the engine build what it needs, before the first frame; may take minutes.
+
+        Raises NotFiniteError for a network that answers with no numbers.
+        """
         warm_up(self._engine, self._store, self._limits, self._max_objects)
 
     # -- what a user calls ------------------------------------------------------------------
@@ -79,7 +83,8 @@ class Session:
         """Process a frame and return every object in it.
 
         image_rgb: (H, W, 3) uint8, not kept. stamp_ns: its time; a stamp before the last one, or
-        another image size, resets the session first, as the result then says.
+        another image size, resets the session first, as the result then says. Raises
+        NotFiniteError where the network answers with no numbers; objects are then as they were.
         """
         check_image(image_rgb)
         started = self._clock()
@@ -230,7 +235,8 @@ class Session:
         track.motion = None
         if not track.memory.is_prompted(self._history.newest.index):
             track.visibility.start(given.sighting(frame.stamp_ns))
-            self._tracking.track(self._history.newest, [track], self.options)
+            with refusing_prompts():
+                self._tracking.track(self._history.newest, [track], self.options)
         return self._result_on(frame, track)
 
     # -- frames -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from tam_ros.engine.base import Decoded, DecoderPrompts, Engine, MemoryStore
 from tam_ros.masks import fill_small_holes
 from tam_ros.tracker.answers import Answer, answers_of, branch_memory, mask_logits_of, remember
+from tam_ros.tracker.decoding import decode_mask
 from tam_ros.tracker.memory import MemoryEntry, Slots, plan_memories
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.track import Conditioned, Frame, Track
@@ -25,8 +26,8 @@ class Tracking:
         """Find objects, at least one, in a frame, and remember them there."""
         plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
         attended = self._engine.attend_memory(frame.features, self._store, plan)
-        decoded = self._engine.decode_mask(
-            frame.features, attended, DecoderPrompts.none(len(plan.rows))
+        decoded = decode_mask(
+            self._engine, frame.features, attended, DecoderPrompts.none(len(plan.rows))
         )
         first_row, kept = 0, []
         for track in tracks:

@@ -4,13 +4,14 @@ import numpy as np
 
 from tam_ros.engine.base import DecoderPrompts, Engine, MemoryPlan, MemoryStore
 from tam_ros.prompts import OBJECT
+from tam_ros.tracker.decoding import decode_mask
 from tam_ros.tracker.memory import MemoryLimits
 
 
 def warm_up(engine: Engine, store: MemoryStore, limits: MemoryLimits, objects: int) -> None:
     """Track an object through a grey frame; with static shapes, every size of batch.
 
-    store is overwritten: call it before anything is tracked.
+    store is overwritten: call it before anything is tracked. Raises NotFiniteError.
     """
     side = engine.spec.image_size
     features = engine.encode_image(np.full((side, side, 3), 127, np.uint8))
@@ -19,12 +20,12 @@ def warm_up(engine: Engine, store: MemoryStore, limits: MemoryLimits, objects: i
         prompt = DecoderPrompts(
             np.full((count, 1, 2), side / 2, np.float32), np.full((count, 1), OBJECT, np.int64)
         )
-        decoded = engine.decode_mask(features, None, prompt)
+        decoded = decode_mask(engine, features, None, prompt)
         memory = engine.encode_memory(features, decoded.mask_logits, from_prompt=True)
         store.write(rows, first, memory)
         store.write_pointers(rows, first, decoded.pointers)
         attended = engine.attend_memory(features, store, _plan(count, limits))
-        engine.decode_mask(features, attended, DecoderPrompts.none(count))
+        decode_mask(engine, features, attended, DecoderPrompts.none(count))
 
 
 def _batches(objects: int) -> list[int]:

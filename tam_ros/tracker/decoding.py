@@ -1,0 +1,33 @@
+"""Where answers of an engine enter the tracker: none that is not finite goes further."""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, NotFiniteError
+from tam_ros.prompts import PromptError
+
+
+def decode_mask(
+    engine: Engine, features: Array, attended: Array | None, prompts: DecoderPrompts
+) -> Decoded:
+    """Decode masks of B objects with an engine; raises NotFiniteError, and then nothing counts."""
+    decoded = engine.decode_mask(features, attended, prompts)
+    for name in ('score', 'iou', 'candidate_ious', 'logits'):
+        if not np.isfinite(getattr(decoded, name)).all():
+            raise NotFiniteError(
+                f'the network answers with numbers that are not finite (NaN or infinite, {name}): '
+                f'weights {engine.spec.weights!r} are damaged, or {engine.spec.runtime} is not '
+                'precise enough for them'
+            )
+    return decoded
+
+
+@contextlib.contextmanager
+def refusing_prompts() -> Iterator[None]:
+    """Refuse a prompt, with a PromptError, whose answer is not finite."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise PromptError(str(error)) from error
