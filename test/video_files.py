@@ -13,9 +13,9 @@ _DEFAULT_DURATION, _DURATION = bytes.fromhex('23e383'), bytes.fromhex('4489')  #
 
 
 def write_video(path: Path, codec: str, images, rate_hz: float = 12.5) -> Path:
-    writer = cv2.VideoWriter(
-        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codec), rate_hz, SIZE_WH
-    )
+    size_wh = images[0].shape[1::-1]
+    fourcc = cv2.VideoWriter_fourcc(*codec)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, rate_hz, size_wh)
     assert writer.isOpened()
     for image in images:
         writer.write(image)
