@@ -45,6 +45,21 @@ def write_lying_video(path: Path, degrees: int) -> Path:
     return path
 
 
+def write_cut_download(path: Path, images, part: float) -> Path:
+    """Write the first part of an MP4 whose index comes first, as those made for downloading."""
+    content = write_video(path, 'mp4v', images).read_bytes()
+    start = content.index(b'moov') - 4
+    index = bytearray(content[start:])
+    table = index.index(b'stco') + 8  # where in the file pictures are
+    (count,) = struct.unpack_from('>i', index, table)
+    before = content.index(b'mdat') - 4
+    for at in range(table + 4, table + 4 + 4 * count, 4):
+        struct.pack_into('>i', index, at, struct.unpack_from('>i', index, at)[0] + len(index))
+    whole = content[:before] + bytes(index) + content[before:start]
+    path.write_bytes(whole[: int(part * len(whole))])
+    return path
+
+
 def write_uneven_gif(path: Path, durations_ms: list[int]) -> Path:
     """Write an animation whose frames stay for different times."""
     first, *others = map(Image.fromarray, grey_images(len(durations_ms)))

@@ -11,6 +11,7 @@ from video_files import (
     QUADRANTS,
     grey_images,
     write_av1,
+    write_cut_download,
     write_lying_video,
     write_uneven_gif,
     write_video,
@@ -113,6 +114,15 @@ def test_video_that_breaks_off_says_so_after_its_last_frame(tmp_path, loop):
     with pytest.raises(SourceError, match=message):
         frames.extend(open_source(str(path), loop=loop).frames)
     assert 3 <= len(frames) <= 15
+
+
+def test_download_that_broke_off_says_so_and_a_whole_one_does_not(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), np.uint8)
+    whole = write_cut_download(tmp_path / 'whole.mp4', images, 1.0)
+    assert len(take(open_source(str(whole)))) == 20
+    cut = write_cut_download(tmp_path / 'cut.mp4', images, 0.6)
+    with pytest.raises(SourceError, match=r'cut.mp4 breaks off after \d+ of 20 frames'):
+        take(open_source(str(cut)))
 
 
 @pytest.mark.parametrize(
