@@ -65,8 +65,8 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
     except OSError as error:
         raise SourceError(f'{path} cannot be read: {error.strerror}') from error
-    except cv2.error as error:  # empty, or larger than OpenCV dares
-        raise SourceError(f'{path} cannot be read as an image: {error.err}') from error
+    except cv2.error as error:
+        raise SourceError(f'{path} cannot be read as an image: empty or too large') from error
     if image is None:
         raise SourceError(f'{path} cannot be read as an image')
     return image

@@ -206,8 +206,8 @@ def _rate_hz(stamps_s: Sequence[float], stated_hz: float) -> float:
     """Return frames per second: as stated, unless the stamps of the first frames say otherwise."""
     stated_hz = _sane(stated_hz)
     gaps_s = np.diff(stamps_s)
-    gaps_s = gaps_s[gaps_s <= LONGEST_GAP_S]
-    if not len(gaps_s) or gaps_s.min() <= 0:
+    gaps_s = gaps_s[(gaps_s > 0) & (gaps_s <= LONGEST_GAP_S)]
+    if not len(gaps_s):
         return stated_hz or DEFAULT_RATE_HZ
     measured_hz = float(1 / gaps_s.mean())
     is_as_stated = abs(measured_hz - stated_hz) <= RATE_TOLERANCE * stated_hz
