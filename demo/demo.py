@@ -5,6 +5,7 @@ program prompts it and receives its results. It prints what comes out, and write
 """
 
 import argparse
+import math
 import os
 import random
 import signal
@@ -13,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import rclpy
 from client import DemoClient
 from film import Film, write_contact_sheet
@@ -23,8 +23,9 @@ from report import Report
 from truth import CLIP, Truth
 
 from tam_ros.engine.load import ENGINES
+from tam_ros.image_files import SourceError
 from tam_ros.paths import PathError
-from tam_ros.ros.play_video import IMAGE_SUFFIXES, SourceError, open_source
+from tam_ros.video_source import HIGHEST_RATE_HZ, open_source
 from tam_ros.weights import DownloadError, find_weights
 
 OUT = Path(__file__).resolve().parent / 'out'
@@ -110,7 +111,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
     """Decide what the options leave open; raises DemoError for what cannot be done."""
     if options.video and not options.box:
         raise DemoError('--video needs --box X0,Y0,X1,Y1 around an object in its first frame')
-    if options.seconds <= 0 or options.rate < 0:
+    if not 0 < options.seconds < math.inf or not 0 <= options.rate <= HIGHEST_RATE_HZ:
         raise DemoError(f'--seconds {options.seconds} --rate {options.rate}: use positive numbers')
     truth = None if options.box else Truth()
     video = options.video or CLIP / 'clip.mp4'
@@ -135,12 +136,10 @@ def measure(video: Path) -> tuple[float, int]:
     if not video.exists():
         raise DemoError(f'--video {video} does not exist')
     try:
-        rate_hz, _ = open_source(str(video))
+        source = open_source(str(video))
+        return source.rate_hz, source.count or sum(1 for _ in source.frames)
     except SourceError as error:
         raise DemoError(str(error)) from error
-    if video.is_dir():
-        return rate_hz, sum(file.suffix.lower() in IMAGE_SUFFIXES for file in video.iterdir())
-    return rate_hz, int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT))
 
 
 def check_weights(options: argparse.Namespace) -> str:

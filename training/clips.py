@@ -3,7 +3,10 @@
 Does not know where clips come from (`compose`, `render`) nor what is done with them.
 """
 
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +14,10 @@ import cv2
 import numpy as np
 
 from tam_ros.evaluation.pictures import color_of, draw_outline
+from tam_ros.image_files import SourceError
 
 JPEG_QUALITY = 92
+DAMAGES = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, cv2.error)
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,37 @@ def save_clip(path: Path, clip: Clip) -> None:
 
 
 def clip_length(path: Path) -> int:
-    """Return how many frames a clip written by `save_clip` has."""
-    with np.load(path) as parts:
+    """Return how many frames a clip written by `save_clip` has; raises SourceError."""
+    with _parts(path) as parts:
         return len(parts.files) // 2
 
 
 def load_clip(path: Path, frames: Sequence[int] | None = None) -> Clip:
-    """Read a clip written by `save_clip`, or some frames of it, in the order given."""
-    with np.load(path) as parts:
+    """Read a clip written by `save_clip`, or some frames of it, in the order given.
+
+    Raises SourceError.
+    """
+    with _parts(path) as parts:
         frames = range(len(parts.files) // 2) if frames is None else frames
-        images = [cv2.imdecode(parts[f'image{i}'], cv2.IMREAD_COLOR)[..., ::-1] for i in frames]
-        masks = [cv2.imdecode(parts[f'mask{i}'], cv2.IMREAD_GRAYSCALE) for i in frames]
-    return Clip(np.stack(images), np.stack(masks))
+        images = [_decode(parts[f'image{i}'], cv2.IMREAD_COLOR)[..., ::-1] for i in frames]
+        masks = [_decode(parts[f'mask{i}'], cv2.IMREAD_GRAYSCALE) for i in frames]
+        return Clip(np.stack(images), np.stack(masks))
+
+
+@contextmanager
+def _parts(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    try:
+        with np.load(path) as parts:
+            yield parts
+    except DAMAGES as error:
+        raise SourceError(f'{path} cannot be read as a clip: {error}') from error
+
+
+def _decode(encoded: np.ndarray, flags: int) -> np.ndarray:
+    image = cv2.imdecode(encoded, flags)
+    if image is None:
+        raise ValueError('an image in it is damaged')
+    return image
 
 
 def resize_clip(clip: Clip, size_wh: tuple[int, int]) -> Clip:

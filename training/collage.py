@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tam_ros.image_files import list_files
 from training.clips import Clip, clip_length, contact_sheet, load_clip, resize_clip
 from training.compose import add_things, develop
 from training.material import Material, open_material
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument('--count', type=int, default=8)
     parser.add_argument('--side', type=int, default=192)
     args = parser.parse_args()
-    material, films = open_material(args.assets), sorted(args.filmed.glob('*.npz'))
+    material, films = open_material(args.assets), list_files(args.filmed, ('.npz',))
     clips = [
         film_clip(np.random.default_rng([args.seed, i]), material, films, 8, args.side)
         for i in range(args.count)

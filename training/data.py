@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tam_ros.image_files import SourceError
 from training.clips import Clip
 from training.collage import film_clip, vary
 from training.compose import compose_clip
@@ -82,7 +83,11 @@ def choose_targets(rng: np.random.Generator, clip: Clip, count: int) -> np.ndarr
 def batches(
     dataset: ClipDataset, numbers: Iterator[int], *, clips: int, workers: int
 ) -> Iterator[Batch]:
-    """Yield batches of the numbered clips, in order."""
+    """Yield batches of the numbered clips, in order; raises SourceError.
+
+    Loader processes are spawned, not forked: a fork of a process whose OpenCV has decoded or
+    resized anything waits for ever for the threads that were left behind.
+    """
     loader = DataLoader(
         dataset,
         batch_size=clips,
@@ -90,6 +95,10 @@ def batches(
         num_workers=workers,
         drop_last=True,
         prefetch_factor=3 if workers else None,
+        multiprocessing_context='spawn' if workers else None,
     )
-    for images, masks in loader:
-        yield Batch(images, masks)
+    try:
+        for images, masks in loader:
+            yield Batch(images, masks)
+    except SourceError as error:  # a loader's has its traceback as the message
+        raise SourceError(str(error).strip().splitlines()[-1].split(': ', 1)[-1]) from error

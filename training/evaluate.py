@@ -47,11 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         contenders = list_contenders(args)
     except (ValueError, OSError, DownloadError) as error:
         parser.error(str(error))
-    scores = list(command.evaluate(contenders, clips, args))
-    command.report(scores, args.out)
-    report_calibration(scores, args.out)
+    scores, failure = command.take_scores(command.evaluate(contenders, clips, args))
+    if scores:
+        command.report(scores, args.out)
+        report_calibration(scores, args.out)
     for clip in clips:
-        save_curves(args.out / f'{clip.name}_j.png', [s for s in scores if s.clip == clip.name])
+        of_clip = [score for score in scores if score.clip == clip.name]
+        if of_clip:
+            save_curves(args.out / f'{clip.name}_j.png', of_clip)
+    if failure:
+        parser.error(failure)
 
 
 def list_contenders(args) -> list[Contender]:

@@ -16,6 +16,7 @@ import torch
 from tam_ros.engine.base import Engine
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.measures import region_similarity
+from tam_ros.image_files import list_files
 from tam_ros.masks import label_image, tight_crop
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
@@ -96,14 +97,11 @@ def _label_image(masks: list[np.ndarray]) -> np.ndarray:
 
 
 def read_video(path: Path, size_wh: tuple[int, int]) -> list[np.ndarray]:
-    """Return all frames of a video in a size, RGB; raises FileNotFoundError."""
-    images = [
+    """Return all frames of a video in a size, RGB; raises SourceError."""
+    return [
         cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), size_wh, interpolation=cv2.INTER_AREA)
         for frame in video_frames(path)
     ]
-    if not images:
-        raise FileNotFoundError(f'{path} is not a video that can be read')
-    return images
 
 
 def main() -> None:
@@ -120,7 +118,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     engine = load_engine(EngineChoice('tam_nano', args.weights, image_size=args.image_size))
     args.out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(args.labels.glob('*.json')):
+    for path in list_files(args.labels, ('.json',)):
         if (args.out / f'{path.stem}_0.npz').exists():
             continue
         labels = load_labels(path)

@@ -1,10 +1,13 @@
 """Pictures that composed clips are made of: cut-outs, photos and video frames, from a folder.
 
 The folder holds cutouts/NNNN.jpg with NNNN.png masks, photos/*.jpg, and beside it a folder of
-videos may be named. Nothing is decoded before it is asked for.
+videos may be named, which are reduced and kept in memory. Photos and cut-outs are decoded when
+they are asked for.
 """
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tam_ros.image_files import SourceError, list_files, read_image
+from tam_ros.video_source import open_video
+
+PHOTO_SUFFIXES, VIDEO_SUFFIXES = ('.jpg', '.jpeg'), ('.mp4',)
 VIDEO_SIDE = 288  # short side at which video frames are kept
 VIDEO_FRAMES = 160  # kept per video, from its start
 
@@ -32,8 +39,11 @@ class Material:
     def cutout(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random (H, W, 4) RGBA object, cropped to its mask."""
         path = self.cutouts[rng.integers(len(self.cutouts))]
-        mask = cv2.imread(str(path.with_suffix('.png')), cv2.IMREAD_GRAYSCALE)
-        image = np.dstack([_read(path), (mask > 0).astype(np.uint8) * 255])
+        photo = _read(path)
+        mask = read_image(path.with_suffix('.png'), cv2.IMREAD_GRAYSCALE)
+        if mask.shape != photo.shape[:2] or not mask.any():
+            raise SourceError(f'{path.with_suffix(".png")} is empty or no mask of {path.name}')
+        image = np.dstack([photo, (mask > 0).astype(np.uint8) * 255])
         x, y, w, h = cv2.boundingRect(image[..., 3])
         return image[y : y + h, x : x + w]
 
@@ -55,25 +65,24 @@ def open_material(assets: Path, videos: Path | None = None, cache: Path | None =
     """Open a folder of photos and cut-outs, and the videos of another.
 
     cache: a folder that keeps the reduced video frames for the next time.
-    Raises FileNotFoundError naming the folder that has no pictures.
+    Raises SourceError naming the folder that has no pictures, or the video that cannot be read.
     """
-    photos = sorted(assets.glob('photos/*.jpg'))
-    cutouts = sorted(p for p in assets.glob('cutouts/*.jpg') if p.with_suffix('.png').exists())
+    photos, cut = (list_files(assets / name, PHOTO_SUFFIXES) for name in ('photos', 'cutouts'))
+    cutouts = [path for path in cut if path.with_suffix('.png').exists()]
     if not photos or not cutouts:
-        raise FileNotFoundError(f'{assets} needs photos/*.jpg and cutouts/*.jpg with .png masks')
-    films = sorted(videos.glob('*.mp4')) if videos else []
+        raise SourceError(f'{assets} needs photos/*.jpg and cutouts/*.jpg with .png masks')
+    films = list_files(videos, VIDEO_SUFFIXES) if videos else []
     return Material(photos, cutouts, [_frames(film, cache) for film in films])
 
 
 def _read(path: Path) -> np.ndarray:
-    return cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1]
+    return read_image(path)[..., ::-1]
 
 
 def _frames(film: Path, cache: Path | None) -> list[np.ndarray]:
-    kept = cache / f'{film.stem}.npz' if cache else None
+    kept = cache / _kept_name(film) if cache else None
     if kept is not None and kept.exists():
-        with np.load(kept) as parts:
-            return [parts[f'{i}'] for i in range(len(parts.files))]
+        return _load_frames(kept)
     frames = _decode(film)
     if kept is not None:
         cache.mkdir(parents=True, exist_ok=True)
@@ -83,11 +92,23 @@ def _frames(film: Path, cache: Path | None) -> list[np.ndarray]:
     return frames
 
 
+def _kept_name(film: Path) -> str:
+    """Return a name that no other video has, not even one that takes this one's place."""
+    status = film.stat()
+    return f'{film.stem}-{status.st_size}-{status.st_mtime_ns}-{VIDEO_SIDE}.npz'
+
+
+def _load_frames(kept: Path) -> list[np.ndarray]:
+    try:
+        with np.load(kept) as parts:
+            return [parts[f'{i}'] for i in range(len(parts.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(f'{kept} is damaged, delete it: {error}') from error
+
+
 def video_frames(film: Path) -> Iterator[np.ndarray]:
-    """Yield the (H, W, 3) BGR frames of a video, none of a file that cannot be read."""
-    video = cv2.VideoCapture(str(film))
-    while (read := video.read())[0]:
-        yield read[1]
+    """Yield the (H, W, 3) BGR frames of a video, upright; raises SourceError."""
+    return (frame.image_bgr for frame in open_video(film).frames)
 
 
 def _decode(film: Path) -> list[np.ndarray]:

@@ -12,6 +12,8 @@ import mujoco
 import numpy as np
 import trimesh
 
+from tam_ros.image_files import list_files, read_image
+
 GEOM, TEXTURE = mujoco.mjtGeom, mujoco.mjtTexture
 SOLIDS = [GEOM.mjGEOM_BOX, GEOM.mjGEOM_SPHERE, GEOM.mjGEOM_CYLINDER]
 SOLIDS += [GEOM.mjGEOM_CAPSULE, GEOM.mjGEOM_ELLIPSOID]
@@ -40,7 +42,7 @@ class Assets:
     @classmethod
     def of(cls, folder: Path) -> 'Assets':
         """List the files of a folder with meshes/ and photos/."""
-        found = cls(mesh_paths(folder / 'meshes'), sorted((folder / 'photos').glob('*.jpg')))
+        found = cls(mesh_paths(folder / 'meshes'), list_files(folder / 'photos', ('.jpg',)))
         if not found.meshes or not found.photos:
             raise ValueError(f'{folder} has no meshes/*.glb or no photos/*.jpg')
         return found
@@ -72,7 +74,7 @@ def mesh_paths(folder: Path) -> list[Path]:
     """List the mesh files of a folder that show things and not symbols, sorted by name."""
     return [
         path
-        for path in sorted(folder.glob('*.glb'))
+        for path in sorted(list_files(folder, ('.glb',)))  # which seeds choose from by number
         if path.stem != 'x' and not any(symbol in path.stem for symbol in SYMBOLS)
     ]
 
@@ -117,7 +119,7 @@ def _part(shape: Shape, chosen: np.ndarray) -> Shape:
 
 def photo(photos: list[Path], size: int, rng: np.random.Generator) -> np.ndarray:
     """Return a random square of a random photo, sometimes recoloured."""
-    image = cv2.imread(str(photos[rng.integers(len(photos))]))[..., ::-1]
+    image = read_image(photos[rng.integers(len(photos))])[..., ::-1]
     side = int(min(image.shape[:2]) * rng.uniform(0.35, 1))
     top, left = (rng.integers(extent - side + 1) for extent in image.shape[:2])
     square = cv2.resize(image[top : top + side, left : left + side], (size, size))

@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tam_ros.image_files import list_files
 from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
 from tam_ros.preprocess import resize_video_frame
 from training.checkpoints import export_weights, read_weights
-from training.material import video_frames
+from training.material import VIDEO_SUFFIXES, video_frames
 
 FINE, COARSE = 'propagation.fine_key', 'propagation.coarse_key'
 LAYER = 'memory_attention.layers.'
@@ -74,7 +75,7 @@ def _layer_of(key: str) -> int:
 
 
 def _images(videos: Path, config: EdgeTAMConfig) -> Iterable[Tensor]:
-    for film in sorted(videos.glob('*.mp4')):
+    for film in list_files(videos, VIDEO_SUFFIXES):
         for frame in islice(video_frames(film), 0, PER_VIDEO * EVERY, EVERY):
             rgb = resize_video_frame(frame[..., ::-1], config.image_size, config.resampling)
             yield torch.tensor(rgb).permute(2, 0, 1)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from tam_ros.evaluation.truth_masks import VOID, read_truths
+from tam_ros.image_files import SourceError, image_size, list_images, natural_order, read_image
 
 DEFAULT_RATE_HZ = 24.0  # DAVIS's
+
+DAVIS_IMAGES, DAVIS_MASKS = 'JPEGImages/480p', 'Annotations/480p'
 
 Masks = dict[int, np.ndarray]  # (H, W) bool by object id of the truth
 
@@ -17,8 +21,8 @@ Masks = dict[int, np.ndarray]  # (H, W) bool by object id of the truth
 class TruthClip:
     """A clip with ground truth.
 
-    image_files: T images of one size. truth: (T, H, W) uint8, 0 background, n = object n.
-    rate_hz: frames per second.
+    image_files: T images of one size. truth: (T, H, W) uint8, 0 background, n = object n, 255
+    void. rate_hz: frames per second.
     """
 
     name: str
@@ -30,8 +34,8 @@ class TruthClip:
         return len(self.truth)
 
     def image_rgb(self, t: int) -> np.ndarray:
-        """Return frame t, (H, W, 3) uint8."""
-        return cv2.cvtColor(cv2.imread(str(self.image_files[t])), cv2.COLOR_BGR2RGB)
+        """Return frame t, (H, W, 3) uint8; raises SourceError."""
+        return cv2.cvtColor(read_image(self.image_files[t]), cv2.COLOR_BGR2RGB)
 
     def stamp_ns(self, t: int) -> int:
         """Return the time of frame t; the first is at 0."""
@@ -39,19 +43,32 @@ class TruthClip:
 
     def masks(self, t: int) -> Masks:
         """Return the objects that are visible in frame t."""
-        return {int(n): self.truth[t] == n for n in np.unique(self.truth[t]) if n}
+        return {n: self.truth[t] == n for n in _objects(self.truth[t])}
+
+    def counted(self, t: int) -> np.ndarray:
+        """Return the (H, W) bool pixels of frame t that count: those that are not void."""
+        return self.truth[t] != VOID
 
     def first_frames(self) -> dict[int, int]:
         """Return the frame in which each object first appears."""
         first: dict[int, int] = {}
         for t, labels in enumerate(self.truth):
-            first |= {int(n): t for n in np.unique(labels) if n and n not in first}
+            first |= {n: t for n in _objects(labels) if n not in first}
         return first
 
 
+def _objects(labels: np.ndarray) -> list[int]:
+    return [int(n) for n in np.unique(labels) if n not in (0, VOID)]
+
+
 def clip_names(folder: Path) -> list[str]:
-    """Return the names of the clips in a folder, sorted."""
-    return sorted(path.parent.name for path in folder.glob('*/rgb'))
+    """Return the names of the clips in a folder, in natural order.
+
+    Clips are NAME/rgb with NAME/masks, or as in DAVIS JPEGImages/480p/NAME with
+    Annotations/480p/NAME.
+    """
+    clips = {*(rgb.parent for rgb in folder.glob('*/rgb')), *folder.glob(f'{DAVIS_IMAGES}/*')}
+    return [p.name for p in natural_order(clips) if p.is_dir() and not p.name.startswith('.')]
 
 
 def read_clip(
@@ -61,28 +78,38 @@ def read_clip(
     max_frames: int | None = None,
     rate_hz: float = DEFAULT_RATE_HZ,
 ) -> TruthClip:
-    """Read every k-th frame of a folder with rgb/NNNNN.jpg and masks/NNNNN.png.
+    """Read every k-th frame of a clip, by its name in a folder of clips (see `clip_names`).
 
-    rate_hz: of all frames, before any is left out. Raises ValueError for a folder with fewer than
-    3 frames, or whose masks do not fit them.
+    Each image has a mask of the same name, without the suffix. rate_hz: of all frames, before any
+    is left out. Raises SourceError (a ValueError) for a clip with fewer than 3 frames, and naming
+    the file that is missing, cannot be read, or has another size.
     """
-    images = sorted((folder / 'rgb').glob('*.jpg'))[::every][:max_frames]
-    if not images:
-        raise ValueError(f'{folder} has no rgb/*.jpg: give a folder of clips with ground truth')
+    images_folder, masks_folder = _locate(folder)
+    images = list_images(images_folder)[::every][:max_frames]
     if len(images) < 3:
-        raise ValueError(
+        raise SourceError(
             f'{folder} has {len(images)} frames to use: the first and last do not count'
         )
-    truth = [read_truth(folder / 'masks' / f'{image.stem}.png') for image in images]
-    size = cv2.imread(str(images[0])).shape[:2]
-    if any(mask.shape != size for mask in truth):
-        raise ValueError(f'{folder}: masks {sorted({m.shape for m in truth})}, images {size}')
-    return TruthClip(folder.name, images, np.stack(truth), rate_hz / every)
+    masks = {mask.stem: mask for mask in list_images(masks_folder)}
+    for image in images:
+        if image.stem not in masks:
+            raise SourceError(f'{image} has no mask {masks_folder / image.stem}.png')
+    truth = read_truths([masks[image.stem] for image in images])
+    _check_sizes(images, truth.shape[:0:-1])
+    return TruthClip(folder.name, images, truth, rate_hz / every)
 
 
-def read_truth(path: Path) -> np.ndarray:
-    """Read the (H, W) uint8 object ids of an 8-bit grey or palette PNG."""
-    image = Image.open(path)  # OpenCV would turn a palette into colours
-    if image.mode not in ('L', 'P', '1'):
-        raise ValueError(f'{path} has mode {image.mode}: give an 8-bit grey or palette image')
-    return np.asarray(image).astype(np.uint8)
+def _locate(folder: Path) -> tuple[Path, Path]:
+    """Return the folders of a clip's images and masks."""
+    davis = folder.parent / DAVIS_IMAGES / folder.name
+    if davis.is_dir() and not (folder / 'rgb').is_dir():
+        return davis, folder.parent / DAVIS_MASKS / folder.name
+    return folder / 'rgb', folder / 'masks'
+
+
+def _check_sizes(images: Sequence[Path], masks_wh: tuple[int, int]) -> None:
+    for image in images:
+        size_wh = image_size(image)
+        if size_wh != masks_wh:
+            image_text, masks_text = (f'{width}x{height}' for width, height in (size_wh, masks_wh))
+            raise SourceError(f'{image} is {image_text}, the masks are {masks_text}')

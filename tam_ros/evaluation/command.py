@@ -6,6 +6,7 @@ is on its own. Prints a table; writes scores.json and a contact sheet for each c
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from tam_ros.evaluation.scores import ClipScore, score_clip
 from tam_ros.evaluation.tables import format_table, scores_to_json
 from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
+from tam_ros.image_files import SourceError
 from tam_ros.paths import make_folder, user_path
 from tam_ros.tracker.forecast import FORECAST_TIMES
 from tam_ros.tracker.options import SessionOptions
@@ -45,8 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_folder(args.out, 'set --out to a folder that can be written')
     except (ValueError, OSError, DownloadError) as error:
         parser.error(str(error))
-    report(list(evaluate(contenders, clips, args)), args.out)
-    return 0
+    scores, failure = take_scores(evaluate(contenders, clips, args))
+    if scores:
+        report(scores, args.out)
+    if failure:
+        print(f'{parser.prog}: {failure}', file=sys.stderr)
+    return 1 if failure else 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -56,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         'folder',
         type=user_path,
-        help='folder of clips: NAME/rgb/*.jpg, NAME/masks/*.png (n = object)',
+        help='of clips: NAME/rgb and NAME/masks with images (n = object n), or a DAVIS folder',
     )
     add('--clips', type=_words, default=[], help='names, with commas (default: all)')
     add('--model', default='tam_nano', help='name of the network')
@@ -145,13 +151,29 @@ def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> Non
         raise ValueError(f'--{option} {",".join(unknown)} is unknown: use {", ".join(known)}')
 
 
-def read_clips(args) -> list[TruthClip]:
-    """Read the clips that are asked for; raises ValueError for those that are not there."""
-    if args.every < 1 or not args.fps > 0:
+def check_times(args) -> None:
+    """Raise ValueError for options of frames and times that mean nothing."""
+    if args.every < 1 or not 0 < args.fps < math.inf:
         raise ValueError(f'--every {args.every} --fps {args.fps:g}: use 1 or more, and above 0')
+    if args.max_frames is not None and args.max_frames < 3:
+        raise ValueError(f'--max-frames {args.max_frames}: use 3 or more')
+    for name in ('latency_ms', 'delay_ms', 'forecast_ms'):
+        value = getattr(args, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise ValueError(f'--{name.replace("_", "-")} {value:g}: use 0 or more')
+
+
+def read_clips(args) -> list[TruthClip]:
+    """Read the clips that are asked for; raises ValueError for what cannot be read."""
+    check_times(args)
     present = clip_names(args.folder)
+    if not present:
+        raise ValueError(
+            f'{args.folder} has no clips: NAME/rgb and NAME/masks, or as in DAVIS '
+            'JPEGImages/480p/NAME and Annotations/480p/NAME'
+        )
     missing = set(args.clips) - set(present)
-    if missing or not present:
+    if missing:
         raise ValueError(f'no clips {sorted(missing)} in {args.folder}: there are {present}')
     return [
         read_clip(
@@ -170,6 +192,19 @@ def evaluate(
         for kind in contender.prompt_kinds:
             for clip in clips:
                 yield evaluate_clip(contender.make, clip, kind, clock=_clock(args), out=args.out)
+
+
+def take_scores(scores: Iterator[ClipScore]) -> tuple[list[ClipScore], str]:
+    """Return the scores until a file cannot be read or written, and what failed, '' if nothing.
+
+    What was measured in hours is not lost over an image.
+    """
+    taken: list[ClipScore] = []
+    try:
+        taken.extend(scores)
+    except (SourceError, OSError) as error:
+        return taken, str(error)
+    return taken, ''
 
 
 def evaluate_clip(

@@ -1,8 +1,8 @@
 """Scores of what a tracker answered to a clip, as DAVIS counts.
 
 J and F are means over frames, then over objects. As in DAVIS the first and the last frame of a
-clip do not count; nor do, for an object that appears later, the frames up to its prompt. A
-refused prompt scores 0 in every frame.
+clip do not count; nor do, for an object that appears later, the frames up to its prompt, and nor
+do void pixels. A refused prompt scores 0 in every frame.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,8 @@ def _score_frame(
     clip: TruthClip, truths: Masks, tracked: Tracked, object_id: int, t: int
 ) -> FrameScore:
     empty = np.zeros(clip.truth.shape[1:], bool)
-    mask, truth = tracked.masks[t].get(object_id, empty), truths.get(object_id, empty)
+    mask = tracked.masks[t].get(object_id, empty) & clip.counted(t)
+    truth = truths.get(object_id, empty)
     return FrameScore(
         region_similarity(mask, truth),
         boundary_accuracy(mask, truth),

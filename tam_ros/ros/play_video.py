@@ -1,67 +1,29 @@
 """A camera for trying things out: publishes a video, a folder of images or a webcam."""
 
 import argparse
-import itertools
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import time
 
 import cv2
 import numpy as np
 import rclpy
 import rclpy.utilities
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from tam_ros.image_files import SourceError
 from tam_ros.ros.conversions import array_to_image, bytes_of
+from tam_ros.video_source import HIGHEST_RATE_HZ, Frame, Pace, at_rate, open_source
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
-DEFAULT_RATE_HZ = 30.0
 CAMERA_QOS = QoSProfile(depth=10)  # reliable, which suits subscribers of either kind
 HOLD_PERIOD_S = 2.0  # between two times of the held first frame
 ACKNOWLEDGED_WITHIN = Duration(seconds=1.0)
-
-
-class SourceError(ValueError):
-    """A video source cannot be played; the message says why."""
-
-
-def open_source(source: str) -> tuple[float, Iterator[np.ndarray]]:
-    """Return (frames per second, BGR frames) of a video file, image folder or webcam number.
-
-    Raises SourceError.
-    """
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise SourceError(f'{source} holds no images ({", ".join(IMAGE_SUFFIXES)})')
-        return DEFAULT_RATE_HZ, map(_read, files)
-    if not source.isdigit() and not path.is_file():
-        raise SourceError(f'{source} is no file, folder or webcam number')
-    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
-    if not capture.isOpened():
-        raise SourceError(f'{source} cannot be opened as a video')
-    return capture.get(cv2.CAP_PROP_FPS) or DEFAULT_RATE_HZ, _frames(capture)
-
-
-def _read(file: Path) -> np.ndarray:
-    image = cv2.imread(str(file))
-    if image is None:
-        raise SourceError(f'{file} cannot be read as an image')
-    return image
-
-
-def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    while True:
-        ok, frame = capture.read()
-        if not ok:
-            return
-        yield frame
 
 
 def camera_info(width: int, height: int) -> CameraInfo:
@@ -80,7 +42,7 @@ def camera_info(width: int, height: int) -> CameraInfo:
 
 
 class VideoPlayer(Node):
-    """Publishes frames at a rate, stamped with the time of publication.
+    """Publishes frames at their times, or at a rate, stamped with the time of publication.
 
     Started paused, it repeats its first frame under one stamp until the service `~/play` is
     called: time for prompts on that frame, which stays the newest.
@@ -88,11 +50,12 @@ class VideoPlayer(Node):
 
     def __init__(self, options: argparse.Namespace):
         super().__init__('play_video')
-        self._options = options
-        rate_hz, self._frames = open_source(options.source)
-        if options.loop:
-            self._frames = itertools.chain(self._frames, self._again())
-        self._rate_hz = options.rate or rate_hz
+        self._name = options.source
+        source = open_source(options.source, loop=options.loop)
+        if options.rate:
+            source = at_rate(source, options.rate)
+        self._rate_hz, self._frames = source.rate_hz, source.frames
+        self._pace = Pace()
         self._frame_id = options.frame_id
         self.done = False
         self._compressed = options.compressed
@@ -103,25 +66,14 @@ class VideoPlayer(Node):
         )
         self._info = self.create_publisher(CameraInfo, 'camera_info', CAMERA_QOS)
         if options.start_paused:
-            self._hold_first_frame()
+            self._hold(next(self._frames))
         else:
             self._play()
 
-    def _again(self) -> Iterator[np.ndarray]:
-        while True:
-            yield from open_source(self._options.source)[1]
-
-    def _play(self) -> None:
-        self._holding = None
-        self.create_timer(1.0 / self._rate_hz, self._publish_next)
-        self.get_logger().info(f'playing {self._options.source} at {self._rate_hz:.2f} Hz')
-
-    def _hold_first_frame(self) -> None:
-        frame = next(self._frames, None)
-        if frame is None:
-            raise SourceError(f'{self._options.source} has no frames')
-        info = self._info_of(frame)
-        self._holding = self.create_timer(HOLD_PERIOD_S, lambda: self._publish(frame, info))
+    def _hold(self, frame: Frame) -> None:
+        self._held_s = frame.time_s
+        info = self._info_of(frame.image_bgr)
+        self._holding = self._every(HOLD_PERIOD_S, lambda: self._publish(frame.image_bgr, info))
         service = self.create_service(Trigger, '~/play', self._on_play)
         self.get_logger().info(f'holding the first frame until {service.service_name} is called')
 
@@ -130,33 +82,54 @@ class VideoPlayer(Node):
             response.message = 'playing already'
             return response
         self.destroy_timer(self._holding)
+        self._pace.wait_s(self._held_s, time.monotonic())
         self._play()
         response.success = True
         return response
 
+    def _play(self) -> None:
+        self._holding = None
+        self._timer = self._every(HOLD_PERIOD_S, self._publish_next)
+        self._await_next()
+        self.get_logger().info(f'playing {self._name} at {self._rate_hz:.2f} Hz')
+
+    def _every(self, seconds: float, act) -> Timer:
+        """Return a timer that does not stand still where ROS time does."""
+        return self.create_timer(seconds, act, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _await_next(self) -> None:
+        """Read a frame, or the end, before it is due."""
+        self._next = next(self._frames, None)
+        wait_s = 1 / self._rate_hz
+        if self._next is not None:
+            wait_s = self._pace.wait_s(self._next.time_s, time.monotonic())
+        self._timer.timer_period_ns = max(1, round(wait_s * 1e9))
+        self._timer.reset()
+
     def _publish_next(self) -> None:
-        frame = next(self._frames, None)
-        if frame is None:
+        if self._next is None:
             self._info.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
             self.done = True
-        else:
-            self._publish(frame, self._info_of(frame))
+            return
+        image = self._next.image_bgr
+        self._publish(image, self._info_of(image))
+        self._await_next()
 
-    def _info_of(self, frame: np.ndarray) -> CameraInfo:
-        """Return the calibration for a frame that is shot now."""
-        info = camera_info(frame.shape[1], frame.shape[0])
+    def _info_of(self, image: np.ndarray) -> CameraInfo:
+        """Return the calibration for an image that is shot now."""
+        info = camera_info(image.shape[1], image.shape[0])
         info.header.frame_id = self._frame_id
         info.header.stamp = self.get_clock().now().to_msg()
         return info
 
-    def _publish(self, frame: np.ndarray, info: CameraInfo) -> None:
-        self._image.publish(self._message(frame, info.header))
+    def _publish(self, image: np.ndarray, info: CameraInfo) -> None:
+        self._image.publish(self._message(image, info.header))
         self._info.publish(info)
 
-    def _message(self, frame: np.ndarray, header) -> Image | CompressedImage:
+    def _message(self, image: np.ndarray, header) -> Image | CompressedImage:
         if not self._compressed:
-            return array_to_image(frame, 'bgr8', header)
-        _, encoded = cv2.imencode('.jpg', frame)
+            return array_to_image(image, 'bgr8', header)
+        _, encoded = cv2.imencode('.jpg', image)
         return CompressedImage(
             header=header, format='bgr8; jpeg compressed bgr8', data=bytes_of(encoded)
         )
@@ -165,9 +138,9 @@ class VideoPlayer(Node):
 def parse_arguments(arguments) -> argparse.Namespace:
     """Return the options of `play_video`."""
     parser = argparse.ArgumentParser(prog='play_video', description=__doc__)
-    parser.add_argument('source', help='video file, folder of images, or webcam number')
+    parser.add_argument('source', help='video, image, folder of images, or webcam: 0, /dev/video0')
     parser.add_argument(
-        '--rate', type=float, default=0.0, help="frames per second; 0: the video's"
+        '--rate', type=_rate_hz, default=0.0, help="frames per second; 0: at the video's own times"
     )
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument(
@@ -176,6 +149,15 @@ def parse_arguments(arguments) -> argparse.Namespace:
     parser.add_argument('--compressed', action='store_true', help='publish JPEG')
     parser.add_argument('--frame-id', default='camera_color_optical_frame')
     return parser.parse_args(arguments)
+
+
+def _rate_hz(text: str) -> float:
+    try:
+        if 0 <= float(text) <= HIGHEST_RATE_HZ:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f'{text} is no rate: use 0 to {HIGHEST_RATE_HZ:.0f} Hz')
 
 
 def main(arguments=None) -> int:

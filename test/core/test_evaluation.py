@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
-from PIL import Image
 from truth_clip import SIZE_WH, moving_clip, square, write_clip
 
-from tam_ros.evaluation.clips import TruthClip, read_clip, read_truth
+from tam_ros.evaluation.clips import TruthClip, read_clip
 from tam_ros.evaluation.command import evaluate_clip, main
 from tam_ros.evaluation.runs import (
     Clock,
@@ -65,25 +64,6 @@ def score_of(clip, *script, kind='mask', **options):
 
 
 # -- clips and prompts ----------------------------------------------------------------------
-
-
-def test_palette_images_are_read_as_ids(tmp_path):
-    labels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    image = Image.fromarray(labels, mode='P')
-    image.putpalette([200, 30, 90] * 256)
-    image.save(tmp_path / 'palette.png')
-    np.testing.assert_array_equal(read_truth(tmp_path / 'palette.png'), labels)
-
-
-def test_colour_truth_is_refused(tmp_path):
-    cv2.imwrite(str(tmp_path / 'colour.png'), np.zeros((3, 4, 3), np.uint8))
-    with pytest.raises(ValueError, match='has mode RGB: give an 8-bit grey or palette image'):
-        read_truth(tmp_path / 'colour.png')
-
-
-def test_folder_without_frames_is_refused(tmp_path):
-    with pytest.raises(ValueError, match='has no rgb'):
-        read_clip(tmp_path)
 
 
 def test_every_second_frame_up_to_three_keeps_its_time(tmp_path):
@@ -164,6 +144,17 @@ def test_swapped_masks_are_one_switch_each(moving):
         return {1: masks[2], 2: masks[1]} if t in (4, 5) else masks
 
     assert [o.switches for o in score_of(moving, swap).objects] == [1, 1]
+
+
+def test_void_pixels_count_for_neither_mask_nor_truth(tmp_path):
+    truth = np.stack([square(20) * np.uint8(1) for _ in range(5)])
+    truth[:, 40:70, 40:60] = 255  # the right third of the object, and as much beside it
+    clip = read_clip(write_clip(tmp_path / 'clip', truth))
+    assert clip.first_frames() == {1: 0}
+    score = score_of(clip, lambda t, masks: {n: m | square(20) for n, m in masks.items()})
+    assert (score.objects[0].j, score.objects[0].f) == ([1] * 3, [1] * 3)
+    spilled = score_of(clip, lambda t, masks: {n: m | square(80) for n, m in masks.items()})
+    assert spilled.objects[0].j == pytest.approx([20 / 50] * 3)
 
 
 def test_time_to_reacquire_is_in_seconds_of_the_clip(tmp_path):
@@ -383,9 +374,41 @@ def test_command_tracks_with_the_embedded_network(tmp_path, capsys):
         (['--weights', '~nobody_here/x.pt'], '~nobody_here/x.pt: no home folder is known'),
         (['--truth', '--out', '/proc/x'], 'folder /proc/x cannot be made'),
         (['--out', '~nobody_here/x'], "--out: invalid user_path value: '~nobody_here/x'"),
+        (['--fps', 'nan'], '--fps nan'),
+        (['--fps', 'inf'], '--fps inf'),
+        (['--max-frames', '-1'], '--max-frames -1: use 3 or more'),
+        (['--delay-ms', 'nan'], '--delay-ms nan: use 0 or more'),
     ],
 )
 def test_command_refuses_what_it_cannot_evaluate(moving, tmp_path, capsys, arguments, message):
     with pytest.raises(SystemExit):
         main([str(tmp_path), *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_command_names_a_folder_without_clips(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    assert f'{tmp_path} has no clips: NAME/rgb and NAME/masks' in capsys.readouterr().err
+
+
+def test_unreadable_image_ends_the_command_in_one_line_and_keeps_what_was_measured(
+    tmp_path, capsys
+):
+    truth = np.stack([square(20) * np.uint8(1) for _ in range(4)])
+    for name in ('clip2', 'clip10'):
+        write_clip(tmp_path / name, truth)
+    broken = tmp_path / 'clip10' / 'rgb' / '00002.jpg'
+    broken.write_bytes(broken.read_bytes()[:-2000])
+    out = tmp_path / 'out'
+    assert main([str(tmp_path), '--truth', '--out', str(out)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1] == f'evaluate: {broken} cannot be read as an image'
+    scores = json.loads((out / 'scores.json').read_text())
+    assert [row['clip'] for row in scores['clips']] == ['clip2']
+
+
+def test_folder_that_cannot_be_written_ends_the_command_in_one_line(moving, tmp_path, capsys):
+    (tmp_path / 'file').touch()
+    assert main([str(tmp_path), '--truth', '--out', str(tmp_path / 'file')]) == 1
+    assert capsys.readouterr().err.startswith('evaluate: ')

@@ -5,10 +5,14 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from PIL import features
 from robot import Robot
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 from tracker import pixels_of
+from video_files import write_av1, write_lying_video, write_uneven_gif
+
+from tam_ros.ros.play_video import parse_arguments
 
 LEVELS = [40, 120, 200]  # of grey, one per image
 
@@ -153,3 +157,33 @@ def test_broken_image_in_a_folder_ends_with_its_name(start_program, folder):
     program = start_program('play_video', folder, '--rate', 50)
     assert program.wait_for_end(20) == 1
     assert '01.png cannot be read as an image' in program.log
+
+
+def test_video_of_a_phone_is_published_upright(play, tmp_path):
+    robot, _, images, infos = play(write_lying_video(tmp_path / 'phone.mp4', 90), '--loop')
+    robot.wait(lambda: images and infos, 'an image')
+    assert (images[0].width, images[0].height) == (infos[0].width, infos[0].height) == (48, 64)
+
+
+def test_uneven_frames_are_published_at_their_times(play, tmp_path):
+    gaps_ms = [400, 1200] * 8
+    robot, _, images, _ = play(write_uneven_gif(tmp_path / 'uneven.gif', gaps_ms), '--loop')
+    robot.wait(lambda: len(images) >= 7, 'seven images')
+    gaps_s = periods_s(images)[1:7]  # a busy machine may publish some late, but no gap as even
+    assert np.median(np.sort(gaps_s)[:3]) == pytest.approx(0.4, abs=0.2)
+    assert np.median(np.sort(gaps_s)[3:]) == pytest.approx(1.2, abs=0.2)
+
+
+@pytest.mark.skipif(not features.check('avif'), reason='this Pillow writes no AV1')
+def test_video_without_frames_ends_with_a_message_even_in_a_loop(start_program, tmp_path):
+    program = start_program('play_video', write_av1(tmp_path / 'modern.mp4'), '--loop')
+    assert program.wait_for_end(20) == 1
+    assert 'modern.mp4 has no frames' in program.log
+    assert 'Traceback' not in program.log
+
+
+@pytest.mark.parametrize('rate', ['-5', 'nan', 'inf', 'fast', '100000'])
+def test_impossible_rate_is_refused_in_one_line(folder, rate, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        parse_arguments([str(folder), '--rate', rate])
+    assert f'{rate} is no rate: use 0 to 1000 Hz' in capsys.readouterr().err
