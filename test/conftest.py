@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+# Before PyTorch is imported. Threads that wait for each other spin, and while other processes
+# have the cores, for instance those of another test, a network takes twenty times as long.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 Make = Callable[[Path], None]
 
 
