@@ -127,3 +127,4 @@ def start_program(tmp_path):
     yield start
     for program in programs:
         program.end()
+        DOMAIN_IDS.release(program.domain_id)
