@@ -21,7 +21,7 @@ def tracker(start_tracker):
 
 def show_moving(tracker, frames) -> Answer:
     """Track the square through some frames, and return the answer to the last."""
-    start_ns = tracker.robot.now_ns()
+    start_ns = tracker.later_ns()
     messages = [
         image_message(frame, 'rgb8', header_at(start_ns + i * PERIOD_NS))
         for i, frame in enumerate(frames)
