@@ -166,20 +166,25 @@ class Tracker:
         self._camera.publish(message)
 
     def later_ns(self) -> int:
-        """Return a stamp for an image: now, or after the newest one where that is later."""
+        """Return a stamp for an image: now, or after the newest image's where that is later."""
         return max(self.robot.now_ns(), self._newest_ns + TENTH_NS)
+
+    def catch_up(self) -> None:
+        """Let time pass until no image had a later stamp."""
+        self.robot.wait(lambda: self.robot.now_ns() > self._newest_ns, 'the newest stamp')
 
     def show(self, image: np.ndarray | Image, encoding: str = 'rgb8') -> Answer:
         """Send an image and return the node's answer.
 
-        An array gets the present time; so does a message in which the stamp is zero.
+        An array gets the present time, or one after the newest image's where tests gave that a
+        later one; so does a message in which the stamp is zero.
         """
         self._listen()
         message = image if hasattr(image, 'header') else image_message(image, encoding)
         stamped = bool(message.header.stamp.sec)
         for patience_s in PATIENCE_S:
             if not stamped:
-                message.header = header_at(self.robot.now_ns())
+                message.header = header_at(self.later_ns())
             self.publish(message)
             answer = self.robot.spin_until(lambda: self.answer_to(message), patience_s)
             if answer:
