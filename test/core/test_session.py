@@ -267,7 +267,7 @@ def test_wrong_images_are_named():
 def test_nothing_grows_over_ten_thousand_frames():
     fake = FakeEngine()
     session = Session(fake)
-    image = np.zeros((8, 8, 3), np.uint8)
+    image = np.zeros((256, 256, 3), np.uint8)  # of the network's size: nothing to resize
     session.step(image, 0)
     session.add_prompt(click(4, 4))
     blocks = {}
