@@ -123,28 +123,30 @@ class Program:
         """Do what Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
-    def end_by_interrupt(self) -> tuple[int, float]:
-        """Interrupt the program; return its exit status and how many seconds it took to end.
+    def end_by(self, number: int = signal.SIGINT) -> tuple[int, float]:
+        """Send a signal; return the exit status and how many seconds the program took to end.
 
-        Seconds in which its threads waited for a core that others had do not count.
+        Seconds in which it, or this process, waited for a core that others had do not count.
         """
-        started, waited = time.monotonic(), self._waited_for_a_core_s()
-        deadline = started + LONG_S
-        self.interrupt()
-        delayed = 0.0
-        while (status := self._process.poll()) is None and time.monotonic() < deadline:
-            delayed = max(delayed, self._waited_for_a_core_s() - waited)
+        before, waited = self._waited_ns(), {}
+        started = time.monotonic()
+        self._process.send_signal(number)
+        while (status := self._process.poll()) is None:
+            assert time.monotonic() < started + LONG_S, f'{self.name} did not end:\n{self.log}'
+            waited |= self._waited_ns()
             time.sleep(POLL_S)
-        assert status is not None, f'{self.name} did not end:\n{self.log}'
-        return status, time.monotonic() - started - delayed
+        elapsed_s = time.monotonic() - started
+        waited_ns = sum(ns - before.get(thread, 0) for thread, ns in waited.items())
+        return status, elapsed_s - waited_ns * 1e-9
 
-    def _waited_for_a_core_s(self) -> float:
-        """Return for how long, in all, the threads that there are were ready but did not run."""
-        waited_ns = 0
-        for thread in Path(f'/proc/{self._process.pid}/task').glob('*/schedstat'):
-            with contextlib.suppress(OSError):  # it has ended
-                waited_ns += int(thread.read_text().split()[1])
-        return waited_ns * 1e-9
+    def _waited_ns(self) -> dict[str, int]:
+        """Return for how long each thread, of the program and here, was ready but had no core."""
+        waited = {}
+        for pid in (self._process.pid, os.getpid()):
+            for thread in Path(f'/proc/{pid}/task').glob('*/schedstat'):
+                with contextlib.suppress(OSError):  # it has ended
+                    waited[str(thread)] = int(thread.read_text().split()[1])
+        return waited
 
     def end(self) -> None:
         """End the program, by force if need be."""

@@ -12,7 +12,7 @@ END_S = 4.0  # a second before launch would send SIGTERM
 
 
 def assert_ends_at_once(program) -> None:
-    status, seconds = program.end_by_interrupt()
+    status, seconds = program.end_by()
     assert status == 0
     assert seconds < END_S
     assert 'Traceback' not in program.log
