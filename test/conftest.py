@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+# Before PyTorch is imported. Threads that wait for each other spin, and while other processes
+# have the cores, for instance those of another test, a network takes twenty times as long.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 Make = Callable[[Path], None]
 
 
@@ -27,6 +31,18 @@ def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
         return folder
 
     return make_once
+
+
+@pytest.fixture(scope='session')
+def exported_nano(made_once) -> Path:
+    """The network that comes with the package, exported for 256 px as a user would."""
+
+    def make(folder: Path) -> None:
+        from tam_ros.engine.export import export  # here: not all tests need PyTorch
+
+        export('tam_nano', '', folder, image_size=256)
+
+    return made_once('tam_nano_256', make)
 
 
 @pytest.fixture(scope='session')

@@ -1,17 +1,13 @@
 """Fixtures of the tests that need no ROS."""
 
-import os
 from pathlib import Path
 
 import pytest
-import torch
 from calm import calm_network
 
 from tam_ros.engine.export import Origin, export_network
 from tam_ros.engine.torch_engine import TorchEngine, build_network, choose_config
 from tam_ros.weights import REPRODUCIBLE
-
-torch.set_num_threads(min(4, os.cpu_count() or 1))
 
 SHARED = Path(__file__).parents[2].parent / 'shared'
 

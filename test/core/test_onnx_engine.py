@@ -12,7 +12,7 @@ from calm import calm_network
 
 import tam_ros
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.export import export, main
+from tam_ros.engine.export import main
 from tam_ros.engine.graphs import (
     MANIFEST,
     graph_path,
@@ -32,12 +32,10 @@ TOLERANCE = 1e-3
 MODELS = ['tam_nano', 'efficienttam_ti_1']  # EdgeTAM's is in test_golden
 
 
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """The network that comes with the package, exported as a user would."""
-    folder = tmp_path_factory.mktemp('trained')
-    export('tam_nano', '', folder, image_size=256)
-    return folder
+@pytest.fixture
+def trained(exported_nano):
+    """The network that comes with the package, exported."""
+    return exported_nano
 
 
 def onnx_folder(request, model: str):

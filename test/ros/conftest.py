@@ -70,41 +70,29 @@ def blind_weights(tmp_path_factory) -> Path:
     return _save_weights(path, {'sam_mask_decoder.pred_obj_score_head.layers.2.bias': -100.0})
 
 
-@pytest.fixture(scope='session')
-def exported(made_once):
-    """Return a function that exports a weights file to a folder, once."""
-
-    def export_weights(weights: Path) -> Path:
-        from tam_ros.engine.export import export
-
-        def make(folder: Path) -> None:
-            export('edgetam', str(weights), folder, image_size=256)
-
-        return made_once(f'exported_{weights.stem}', make)
-
-    return export_weights
-
-
 @pytest.fixture(scope='module')
-def start_tracker(weights, exported, tmp_path_factory):
+def start_tracker(request, weights, tmp_path_factory):
     """Start a node with parameters and wait until it is ready; it ends with the module.
 
-    With engine onnx it runs where there is no PyTorch.
+    By default it is EdgeTAM with weights made by rule. With engine onnx it is the network that
+    comes with the package, and runs where there is no PyTorch.
     """
     from tracker import Tracker
 
     trackers = []
 
     def start(**options) -> Tracker:
-        defaults = {'model': 'edgetam', 'weights': weights, 'image_size': 256, 'threads': 1}
-        options = {**defaults, **options}
+        defaults = {'image_size': 256, 'threads': 1}
         if options.get('engine') == 'onnx':
             if not WITHOUT_TORCH.exists():
                 pytest.skip(
                     f'no environment without PyTorch: `make {WITHOUT_TORCH.parts[-3]}/ready`'
                 )
-            options['weights'] = exported(options['weights'])
-            options['python'] = WITHOUT_TORCH
+            exported = request.getfixturevalue('exported_nano')
+            defaults |= {'model': 'tam_nano', 'weights': exported, 'python': WITHOUT_TORCH}
+        else:
+            defaults |= {'model': 'edgetam', 'weights': weights}
+        options = {**defaults, **options}
         trackers.append(Tracker(tmp_path_factory.mktemp('node'), **options))
         trackers[-1].program.wait_for_log('ready:')
         return trackers[-1]
@@ -127,3 +115,4 @@ def start_program(tmp_path):
     yield start
     for program in programs:
         program.end()
+        DOMAIN_IDS.release(program.domain_id)

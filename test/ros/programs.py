@@ -1,13 +1,17 @@
 """Programs of this package as processes of their own: started, watched by their log, ended."""
 
-import itertools
+import contextlib
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 SCRIPTS = Path(__file__).parents[2] / 'scripts'
 LOCALHOST = (
@@ -15,11 +19,52 @@ LOCALHOST = (
     if os.environ.get('ROS_DISTRO') == 'humble'
     else {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 )
-# Every node under test has a domain to itself; test runs at the same time start elsewhere, and
-# the two processes of one run have different halves of the 101 domains.
-HALF = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 2
-DOMAIN_IDS = (1 + 50 * HALF + i % 50 for i in itertools.count(os.getpid() % 50))
+LONG_S = 120  # limit for what is bound to happen: on a busy machine it may take that long
 POLL_S = 0.02
+
+
+class DomainIds:
+    """Domain ids that no other test of this machine uses, of this run or of another.
+
+    Each is this process's until it is released, or else until all are taken.
+    """
+
+    ALL = range(1, 102)
+
+    def __init__(self):
+        self._locks: dict[int, FileLock] = {}
+        self._folder = Path(tempfile.gettempdir()) / f'tam_ros_domain_ids_{os.getuid()}'
+
+    def __next__(self) -> int:
+        self._folder.mkdir(exist_ok=True)
+        deadline = time.monotonic() + LONG_S
+        while time.monotonic() < deadline:
+            for domain_id in random.sample(self.ALL, len(self.ALL)):
+                if self._take(domain_id):
+                    return domain_id
+            if self._locks:
+                self.release(next(iter(self._locks)))  # the oldest
+            time.sleep(POLL_S)
+        raise AssertionError(f'other tests use all domain ids: {self._folder}')
+
+    def release(self, domain_id: int) -> None:
+        """Let other tests have a domain id."""
+        if domain_id in self._locks:
+            self._locks.pop(domain_id).release()
+
+    def _take(self, domain_id: int) -> bool:
+        if domain_id in self._locks:
+            return False
+        lock = FileLock(self._folder / f'{domain_id}.lock')
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self._locks[domain_id] = lock
+        return True
+
+
+DOMAIN_IDS = DomainIds()
 
 
 class Program:
@@ -59,7 +104,7 @@ class Program:
         """All that the program has said so far."""
         return self._log.read_text(errors='replace')
 
-    def wait_for_log(self, pattern: str, timeout_s: float = 60) -> None:
+    def wait_for_log(self, pattern: str, timeout_s: float = LONG_S) -> None:
         """Wait until the program has said something that matches."""
         deadline = time.monotonic() + timeout_s
         while not re.search(pattern, self.log):
@@ -67,7 +112,7 @@ class Program:
             assert time.monotonic() < deadline, f'{self.name} never said {pattern!r}:\n{self.log}'
             time.sleep(POLL_S)
 
-    def wait_for_end(self, timeout_s: float = 60) -> int:
+    def wait_for_end(self, timeout_s: float = LONG_S) -> int:
         """Return the exit status once the program has ended by itself."""
         try:
             return self._process.wait(timeout_s)
@@ -77,6 +122,31 @@ class Program:
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
+
+    def end_by(self, number: int = signal.SIGINT) -> tuple[int, float]:
+        """Send a signal; return the exit status and how many seconds the program took to end.
+
+        Seconds in which it, or this process, waited for a core that others had do not count.
+        """
+        before, waited = self._waited_ns(), {}
+        started = time.monotonic()
+        self._process.send_signal(number)
+        while (status := self._process.poll()) is None:
+            assert time.monotonic() < started + LONG_S, f'{self.name} did not end:\n{self.log}'
+            waited |= self._waited_ns()
+            time.sleep(POLL_S)
+        elapsed_s = time.monotonic() - started
+        waited_ns = sum(ns - before.get(thread, 0) for thread, ns in waited.items())
+        return status, elapsed_s - waited_ns * 1e-9
+
+    def _waited_ns(self) -> dict[str, int]:
+        """Return for how long each thread, of the program and here, was ready but had no core."""
+        waited = {}
+        for pid in (self._process.pid, os.getpid()):
+            for thread in Path(f'/proc/{pid}/task').glob('*/schedstat'):
+                with contextlib.suppress(OSError):  # it has ended
+                    waited[str(thread)] = int(thread.read_text().split()[1])
+        return waited
 
     def end(self) -> None:
         """End the program, by force if need be."""

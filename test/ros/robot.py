@@ -2,11 +2,13 @@
 
 import array
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import rclpy
+from programs import LONG_S
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -68,7 +70,7 @@ class Robot:
             self._executor.spin_once(timeout_sec=0.05)
         return answer
 
-    def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = 20) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, timeout_s: float = LONG_S) -> Any:
         """Receive messages until condition() holds and return what it said, or fail."""
         answer = self.spin_until(condition, timeout_s)
         assert answer, f'waited {timeout_s} s for {what}'
@@ -87,13 +89,23 @@ class Robot:
         self.node.create_subscription(message_type, topic, messages.append, qos)
         return messages
 
-    def call(self, service_type, name: str, request=None, timeout_s: float = 20):
+    def call(self, service_type, name: str, request=None, timeout_s: float = LONG_S):
         """Return a service's answer."""
+        with self.calling(service_type, name) as call:
+            return call(request, timeout_s)
+
+    @contextmanager
+    def calling(self, service_type, name: str) -> Iterator[Callable]:
+        """Give a function that calls a service, once that is there."""
         client = self.node.create_client(service_type, name)
-        try:
-            self.wait(client.service_is_ready, f'service {name}')
+
+        def call(request=None, timeout_s: float = LONG_S):
             future = client.call_async(request or service_type.Request())
             self.wait(future.done, f'an answer of {name}', timeout_s)
             return future.result()
+
+        try:
+            self.wait(client.service_is_ready, f'service {name}')
+            yield call
         finally:
             self.node.destroy_client(client)

@@ -11,6 +11,7 @@ from tam_ros.weights import find_weights
 
 PERIOD_NS = 100_000_000  # between frames, in which the square moves 8 pixels
 FORECAST_MS = 200.0
+TRIES = 5
 
 
 @pytest.fixture(scope='module')
@@ -21,7 +22,7 @@ def tracker(start_tracker):
 
 def show_moving(tracker, frames) -> Answer:
     """Track the square through some frames, and return the answer to the last."""
-    start_ns = tracker.robot.now_ns()
+    start_ns = tracker.later_ns()
     messages = [
         image_message(frame, 'rgb8', header_at(start_ns + i * PERIOD_NS))
         for i, frame in enumerate(frames)
@@ -73,9 +74,13 @@ def test_forecast_mask_fits_the_forecast_box_where_it_is_asked_for(tracker, fram
 
 def test_forecast_can_be_for_the_time_of_publishing(tracker, frames):
     assert tracker.set_parameter('forecast', 'publish_time').successful
-    answer = track_square(tracker, frames[:5])  # with the times at which they are sent
-    (tracked,) = answer.objects.objects
-    forecast_ns = stamp_to_ns(tracked.forecast_stamp)
+    tracker.catch_up()
+    for _ in range(TRIES):  # a busy machine may take too long to forecast so far ahead
+        answer = track_square(tracker, frames[:5])  # with the times at which they are sent
+        (tracked,) = answer.objects.objects
+        forecast_ns = stamp_to_ns(tracked.forecast_stamp)
+        if forecast_ns:
+            break
     assert stamp_to_ns(answer.image.header.stamp) < forecast_ns <= tracker.robot.now_ns()
     measured, forecast = centers_of(tracked)
     assert forecast[0] > measured[0]

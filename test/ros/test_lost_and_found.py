@@ -3,11 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from robot import header_at, image_message
+from tracker import Camera
 
 from tam_ros.msg import TrackedObject
 
-TENTH_NS = 100_000_000
 RADIUS = 32
 CENTER_Y = 110
 
@@ -33,34 +32,24 @@ def half_ball_at(x: int) -> np.ndarray:
     return image
 
 
-class Camera:
-    """Shows images a tenth of a second apart, by their stamps, however long tracking takes."""
-
-    def __init__(self, tracker):
-        self._tracker = tracker
-        self._stamp_ns = tracker.robot.now_ns()
-
-    def show(self, *images: np.ndarray) -> list[TrackedObject]:
-        """Return what was published of the one object in each image."""
-        return [self._show(image) for image in images]
-
-    def _show(self, image: np.ndarray) -> TrackedObject:
-        self._stamp_ns += TENTH_NS
-        message = image_message(image, 'rgb8', header_at(self._stamp_ns))
-        objects = self._tracker.show(message).objects.objects
-        return objects[0] if objects else None
-
-
 @pytest.fixture(scope='module')
 def tracker(start_tracker):
     return start_tracker(model='tam_nano', weights="''", memory_policy='quality', lost_after_s=0.5)
+
+
+class BallCamera(Camera):
+    """Returns what was published of the one object in each image."""
+
+    def show(self, *images: np.ndarray) -> list[TrackedObject | None]:
+        found = [answer.objects.objects for answer in super().show(*images)]
+        return [objects[0] if objects else None for objects in found]
 
 
 @pytest.fixture
 def camera(tracker):
     """A camera that has shown a ball for half a second, which is tracked."""
     tracker.reset()
-    camera = Camera(tracker)
+    camera = BallCamera(tracker)
     camera.show(ball_at(100))
     ball = np.zeros((240, 320), np.uint8)
     cv2.circle(ball, (100, CENTER_Y), RADIUS, 1, -1)

@@ -152,6 +152,6 @@ def test_weights_of_another_network_end_the_node(start_program, tmp_path):
 
 
 def assert_ends_with(node, message: str) -> None:
-    assert node.wait_for_end(30) == 1
+    assert node.wait_for_end() == 1
     assert message in node.log
     assert 'Traceback' not in node.log

@@ -1,16 +1,21 @@
 """A camera that is faster than the tracker, and what diagnostics say of it."""
 
 import re
-import time
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+from tracker import prompt
 
 from tam_ros.engine.load import ENGINES
+from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
 
 CAMERA_HZ = 60
-SERVICE_S = 3.0  # a frame takes 0.2 s; the rest is for machines that are busy
+ANSWERS = 12  # are enough to tell
+MOST_FRAMES = 3  # the one in progress, and what the robot hears of late
 
 
 @pytest.fixture(scope='module', params=ENGINES)
@@ -37,52 +42,54 @@ def test_diagnostics_warn_until_the_first_image_and_name_engine_and_device(track
     assert (status.level, status.message) == (DiagnosticStatus.WARN, 'no images')
     assert status.name == '/tam: tracking'
     values = newest(diagnostics)
-    assert values['engine'] == 'edgetam 256 px, interactive'
+    assert re.fullmatch('(edgetam|tam_nano) 256 px, interactive', values['engine'])
     assert values['device'] == 'cpu'
     assert float(values['rate_hz']) == 0
 
 
 def test_diagnostics_come_every_second(tracker, diagnostics):
     first = len(diagnostics)
-    tracker.robot.wait(lambda: len(diagnostics) >= first + 4, 'four diagnostics')
+    tracker.robot.wait(lambda: len(diagnostics) >= first + 6, 'six diagnostics')
     periods_s = np.diff(stamps_ns(diagnostics[first:])) / 1e9
-    assert np.abs(periods_s - 1).max() < 0.5
-    assert abs(periods_s.mean() - 1) < 0.2
+    assert np.median(periods_s) == pytest.approx(1, abs=0.2)
 
 
-def test_newest_frame_wins_where_the_camera_is_faster(tracker, frames, diagnostics):
+@pytest.fixture
+def crowded(tracker, frames):
+    """The node with some objects: the more to do, the longer a frame takes."""
     tracker.show(frames[0])
-    assert tracker.add(points=[(90, 110)]).success
-    received = tracker.received['objects']
-    received.clear()
-    with tracker.streaming(frames[0], CAMERA_HZ) as sent_ns:
-        tracker.robot.wait(lambda: len(received) >= 15, '15 answers')
+    tracker.reset()
+    for x in (60, 90, 120):
+        assert tracker.add(points=[(x, 110)]).success
+    tracker.received['objects'].clear()
+    return tracker
+
+
+def test_newest_frame_wins_where_the_camera_is_faster(crowded, frames, diagnostics):
+    received = crowded.received['objects']
+    with crowded.streaming(frames[0], CAMERA_HZ) as sent_ns:
+        crowded.robot.wait(lambda: len(received) >= ANSWERS, 'answers')
         first = len(diagnostics)
-        tracker.robot.wait(lambda: len(diagnostics) > first + 1, 'diagnostics')
+        crowded.robot.wait(lambda: len(diagnostics) > first + 1, 'diagnostics')
     answered_ns = stamps_ns(received)
     assert (np.diff(answered_ns) > 0).all()
     assert set(answered_ns.tolist()) <= set(sent_ns)
-    assert len(answered_ns) < len(sent_ns) / 2
-    assert int(newest(diagnostics)['dropped_frames']) > len(sent_ns) / 4
+    assert len(answered_ns) < len(sent_ns)
+    assert int(newest(diagnostics)['dropped_frames']) > 0
 
 
-def test_each_answer_is_to_the_newest_frame_when_the_one_before_was_done(tracker, frames):
-    tracker.show(frames[0])
-    tracker.reset()
-    for x in (60, 120):  # the more to do, the longer a frame takes, the clearer the answer
-        assert tracker.add(points=[(x, 110)]).success
-    received, done_ns = tracker.received['objects'], []
-    received.clear()
+def test_each_answer_is_to_the_newest_frame_when_the_one_before_was_done(crowded, frames):
+    received, done_ns = crowded.received['objects'], []
 
     def note_answers() -> bool:
-        done_ns.extend([tracker.robot.now_ns()] * (len(received) - len(done_ns)))
-        return len(done_ns) > 15
+        done_ns.extend([crowded.robot.now_ns()] * (len(received) - len(done_ns)))
+        return len(done_ns) > ANSWERS
 
-    with tracker.streaming(frames[0], CAMERA_HZ):
-        tracker.robot.wait(note_answers, '15 answers')
+    with crowded.streaming(frames[0], CAMERA_HZ):
+        crowded.robot.wait(note_answers, 'answers')
     ages_s = (np.array(done_ns[:-1]) - stamps_ns(received)[1 : len(done_ns)]) / 1e9
     period_s = np.median(np.diff(done_ns)) / 1e9
-    assert np.median(ages_s) < period_s / 2
+    assert np.median(ages_s) < max(period_s / 2, 2 / CAMERA_HZ)
 
 
 def test_diagnostics_report_rate_and_latency_while_tracking(tracker, frames, diagnostics):
@@ -94,8 +101,8 @@ def test_diagnostics_report_rate_and_latency_while_tracking(tracker, frames, dia
     assert status.level == DiagnosticStatus.OK
     said = re.fullmatch(r'tracking at ([0-9.]+) Hz', status.message)
     assert float(said[1]) == pytest.approx(float(values['rate_hz']), abs=0.06)  # both rounded
-    assert 0.5 < float(values['rate_hz']) < 30
-    assert 0 < float(values['latency_p50_ms']) <= float(values['latency_p95_ms']) < 10_000
+    assert 0 < float(values['rate_hz']) < 30
+    assert 0 < float(values['latency_p50_ms']) <= float(values['latency_p95_ms'])
     assert 0 < float(values['processing_p50_ms']) <= float(values['processing_p95_ms'])
     assert float(values['processing_p50_ms']) <= float(values['latency_p95_ms'])
 
@@ -104,19 +111,31 @@ def test_services_answer_within_about_a_frame_while_frames_stream(tracker, frame
     tracker.show(frames[0])
     tracker.reset()
     with tracker.streaming(frames[0], CAMERA_HZ):
-        for request in (
-            lambda: tracker.add(points=[(90, 110)]),
-            lambda: tracker.add(points=[(40, 30)], object_id=tracker.objects().objects[0].id),
-            lambda: tracker.remove(tracker.objects().objects[0].id),
-            tracker.reset,
-        ):
-            started = time.monotonic()
-            response = request()
-            assert time.monotonic() - started < 2 * SERVICE_S  # some ask two services
-            assert response.success, response.message
-        started = time.monotonic()
-        assert tracker.set_parameter('lost_after_s', 3.0).successful
-        assert time.monotonic() - started < SERVICE_S
+        added = answer_between_frames(tracker, AddPrompt, 'add_prompt', prompt([(90, 110)]))
+        object_id = added.object.id
+        refinement = prompt([(40, 30)], object_id=object_id)
+        answer_between_frames(tracker, AddPrompt, 'add_prompt', refinement)
+        answer_between_frames(tracker, ListObjects, 'list_objects')
+        request = RemoveObject.Request(object_id=object_id)
+        answer_between_frames(tracker, RemoveObject, 'remove_object', request)
+        answer_between_frames(tracker, Trigger, 'reset')
+        request = SetParameters.Request(
+            parameters=[Parameter('lost_after_s', value=3.0).to_parameter_msg()]
+        )
+        answer_between_frames(tracker, SetParameters, 'set_parameters', request)
+
+
+def answer_between_frames(tracker, service_type, name: str, request=None):
+    """Return a service's answer, which must come before some more frames are done."""
+    received = tracker.received['objects']
+    with tracker.calling(service_type, name) as call:
+        received.clear()
+        tracker.robot.wait(lambda: received, 'a frame')
+        first = len(received)
+        answer = call(request)
+        assert len(received) - first <= MOST_FRAMES
+    assert getattr(answer, 'success', True), answer.message
+    return answer
 
 
 def test_prompt_while_frames_stream_is_in_every_later_frame(tracker, frames):

@@ -12,17 +12,19 @@ from programs import DOMAIN_IDS, Program
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from robot import Robot, header_at, image_message
+from robot import NS_PER_S, Robot, header_at, image_message
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.msg import TrackedObject, TrackedObjectArray
+from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
 
 CAMERA = '/camera/image'
+TENTH_NS = 100_000_000
 # Seconds to wait for an answer. Best effort may lose an image: then a newer one is sent.
-PATIENCE_S = (1, 2, 4, 8, 16)
+PATIENCE_S = (2, 4, 8, 16, 32, 64)
 OUTPUTS = {
     'objects': TrackedObjectArray,
     'detections': Detection2DArray,
@@ -92,6 +94,22 @@ def prompt(points=(), labels=(), box=None, mask=None, *, object_id=0, label='', 
     return request
 
 
+class Camera:
+    """Shows images to a tracker at times of its own, by their stamps, however long that takes."""
+
+    def __init__(self, tracker: 'Tracker'):
+        self._tracker = tracker
+        self._stamp_ns = tracker.later_ns()
+
+    def show(self, *images: np.ndarray, after_s: float = 0.1) -> list[Answer]:
+        """Return the answers to (H, W, 3) uint8 images, each so long after the one before."""
+        return [self._show(image, after_s) for image in images]
+
+    def _show(self, image: np.ndarray, after_s: float) -> Answer:
+        self._stamp_ns += round(after_s * NS_PER_S)
+        return self._tracker.show(image_message(image, 'rgb8', header_at(self._stamp_ns)))
+
+
 class Tracker:
     """A node that runs, and the conversation with it. parameters are those of the node."""
 
@@ -121,12 +139,14 @@ class Tracker:
         self.received: dict[str, list] = {}
         self._topic = camera
         self._camera = None
+        self._newest_ns = 0
 
     def close(self) -> None:
         """End the node, then the robot."""
         self.program.end()
         if self._owns_robot:
             self.robot.close()
+            DOMAIN_IDS.release(self.robot.domain_id)
 
     # -- the camera -------------------------------------------------------------------------
 
@@ -142,19 +162,29 @@ class Tracker:
         """Send an image, without waiting for what comes of it."""
         if self._camera is None:
             self.open_camera()
+        self._newest_ns = max(self._newest_ns, stamp_to_ns(message.header.stamp))
         self._camera.publish(message)
+
+    def later_ns(self) -> int:
+        """Return a stamp for an image: now, or after the newest image's where that is later."""
+        return max(self.robot.now_ns(), self._newest_ns + TENTH_NS)
+
+    def catch_up(self) -> None:
+        """Let time pass until no image had a later stamp."""
+        self.robot.wait(lambda: self.robot.now_ns() > self._newest_ns, 'the newest stamp')
 
     def show(self, image: np.ndarray | Image, encoding: str = 'rgb8') -> Answer:
         """Send an image and return the node's answer.
 
-        An array gets the present time; so does a message in which the stamp is zero.
+        An array gets the present time, or one after the newest image's where tests gave that a
+        later one; so does a message in which the stamp is zero.
         """
         self._listen()
         message = image if hasattr(image, 'header') else image_message(image, encoding)
         stamped = bool(message.header.stamp.sec)
         for patience_s in PATIENCE_S:
             if not stamped:
-                message.header = header_at(self.robot.now_ns())
+                message.header = header_at(self.later_ns())
             self.publish(message)
             answer = self.robot.spin_until(lambda: self.answer_to(message), patience_s)
             if answer:
@@ -222,3 +252,7 @@ class Tracker:
     def call(self, service_type, name: str, request=None, **options):
         """Return the answer of one of the node's services."""
         return self.robot.call(service_type, f'{self.name}/{name}', request, **options)
+
+    def calling(self, service_type, name: str):
+        """Give a function that calls one of the node's services, once that is there."""
+        return self.robot.calling(service_type, f'{self.name}/{name}')
