@@ -63,7 +63,7 @@ class ReferenceTracker:
         self._video = (import_edgetam if is_edgetam else import_efficienttam)(checkout)
         torch = importlib.import_module('torch')
         torch.set_num_threads(threads)
-        self._device = torch.device(device)
+        self.device = torch.device(device)
         without_bfloat16 = SimpleNamespace(**{**vars(torch), 'bfloat16': torch.float32})
         self._torch = without_bfloat16 if float32_memory else torch
         self._predictor = (
@@ -71,7 +71,7 @@ class ReferenceTracker:
         )
         tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
         self._predictor.load_state_dict(tensors, strict=True)
-        self._predictor.to(self._device)
+        self._predictor.to(self.device)
         if is_edgetam:
             loop_perceiver_over_objects(self._predictor.spatial_perceiver)
         self.returned: dict[str, object] = {}  # by stage, what the newest call gave
@@ -93,7 +93,7 @@ class ReferenceTracker:
 
     def start(self, images_rgb: list[np.ndarray]) -> dict:
         """Return the official state of a video."""
-        pixels = preprocess(images_rgb, self._predictor.image_size).to(self._device)
+        pixels = preprocess(images_rgb, self._predictor.image_size).to(self.device)
         self._video.load_video_frames = lambda **_: (pixels, *images_rgb[0].shape[:2])
         self._video.tqdm = lambda frames, **_: frames
         self._video.torch = self._torch
@@ -133,8 +133,8 @@ class ReferenceTracker:
         return call
 
     def _synchronize(self) -> None:
-        if self._device.type == 'cuda':
-            self._torch.cuda.synchronize(self._device)
+        if self.device.type == 'cuda':
+            self._torch.cuda.synchronize(self.device)
 
 
 def import_edgetam(checkout: Path) -> ModuleType:
