@@ -17,6 +17,9 @@ from pathlib import Path
 from gpu_parts import PARTS, Options, Row
 from gpu_tables import markdown
 
+from tam_ros.engine.base import EngineError
+from tam_ros.engine.torch_engine import check_device
+
 SHORTEST_S = 10  # a part is not begun with less
 
 
@@ -33,7 +36,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--reference', type=Path, help='holds checkouts EdgeTAM, EfficientTAM')
     parser.add_argument('--parts', nargs='+', default=list(PARTS), choices=list(PARTS))
     parser.add_argument('--part', choices=list(PARTS), help='run only this one, here')
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    try:
+        check_device(arguments.device)
+    except EngineError as error:
+        parser.error(str(error))
+    return arguments
 
 
 def options_of(arguments: argparse.Namespace) -> Options:

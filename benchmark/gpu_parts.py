@@ -147,7 +147,7 @@ def _speed(options: Options, model: str, kinds: list[str], objects: tuple[int, .
             try:
                 run = _run(case, kind, options, images_rgb)
             except FAILURES as error:
-                yield {**row, 'error': _first_line(error)}
+                yield {**row, 'error': _in_one_line(error)}
                 continue
             masks = run.masks if masks is None else masks
             yield {
@@ -187,7 +187,7 @@ def _official(case: stages.Case, options: Options) -> Iterator[Row]:
                 autocast=precision == 'bf16',
             )
         except FAILURES as error:
-            yield {**row, 'error': _first_line(error)}
+            yield {**row, 'error': _in_one_line(error)}
         else:
             yield {**row, 'stage_ms': {k: times_ms[k] for k in (*STAGE_METHODS, 'total')}}
 
@@ -197,6 +197,6 @@ def _allow_tf32(allowed: bool) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or 'no message'
-    return f'{type(error).__name__}: {text.splitlines()[0][:300]}'
+def _in_one_line(error: Exception) -> str:
+    text = ' '.join(str(error).split()).replace('|', '/')  # of a table
+    return f'{type(error).__name__}: {text[:300]}'

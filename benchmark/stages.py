@@ -17,6 +17,7 @@ from tam_ros.engine.export import Origin, export_network, without_complex_tables
 from tam_ros.engine.onnx_engine import OnnxEngine, parse_device
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS, NetworkConfig
+from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
@@ -110,12 +111,10 @@ def make_engine(case: Case, kind: str, device: str, threads: int):
     if kind == 'onnx':
         parse_device(device)  # before the export, which takes a minute
     network = case.calm_network()
+    if kind.endswith(COMPILED):
+        return compiled_engine(network, device, kind.removesuffix(COMPILED))
     if kind != 'onnx':
-        precision = kind.removesuffix(COMPILED)
-        engine = TorchEngine(network, mode='benchmark', device=device, precision=precision)
-        if kind.endswith(COMPILED):
-            compile_stages(network)
-        return engine
+        return TorchEngine(network, mode='benchmark', device=device, precision=kind)
     folder = Path(tempfile.mkdtemp(prefix='onnx_'))
     try:
         export_network(network, Origin(case.model, REPRODUCIBLE), folder, report=lambda _: None)
@@ -124,11 +123,15 @@ def make_engine(case: Case, kind: str, device: str, threads: int):
         shutil.rmtree(folder)
 
 
-def compile_stages(network: TrackingNetwork) -> None:
-    """Have the stages of a network that an engine has made ready compiled, in place."""
+def compiled_engine(network: TrackingNetwork, device: str, precision: str) -> TorchEngine:
+    """Return an engine whose stages are compiled; packed layers would stand in the way."""
+    fuse(network, values=False)
+    options = {'device': device, 'precision': precision}
+    engine = TorchEngine(network, mode='benchmark', fold=False, **options)
     without_complex_tables(network)
     for stage in STAGE_METHODS:
         setattr(network, stage, torch.compile(getattr(network, stage), dynamic=False))
+    return engine
 
 
 def run_ours(case: Case, images_rgb: list[np.ndarray], engine) -> Run:
