@@ -3,6 +3,7 @@
 A row is a dict for JSON. What fails is a row as well, with an 'error' in place of figures.
 """
 
+import gc
 import importlib.metadata
 import os
 import platform
@@ -160,6 +161,7 @@ def _speed(options: Options, model: str, kinds: list[str], objects: tuple[int, .
 
 def _run(case: stages.Case, kind: str, options: Options, images_rgb: list[np.ndarray]):
     """Track a case; tf32 is fp32 with TF32 wherever PyTorch has it."""
+    gc.collect()  # engines before this one, so that the peak of memory is its own
     _allow_tf32(kind == 'tf32')
     engine = stages.make_engine(
         case, 'fp32' if kind == 'tf32' else kind, options.device, torch.get_num_threads()

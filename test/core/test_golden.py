@@ -54,7 +54,7 @@ LOGIT_TOLERANCE = 1e-3
 TRACKED_POINTER_TOLERANCE = 6e-4
 CHAOTIC_POINTER_TOLERANCE = 1e-3
 TRACKED_LOGIT_TOLERANCE = 3e-3
-FLOAT64_TOLERANCE = 2e-6  # the stored values are rounded to single precision
+FLOAT64_TOLERANCE = 1e-6  # the stored values are rounded to single precision
 
 # An export of each family; one takes a minute.
 EXPORTED = ('edgetam', 'efficienttam_ti_1')
