@@ -128,9 +128,14 @@ def _version(package: str) -> str:
 
 
 def _golden_row(case: ElementTree.Element) -> Row:
-    found = {p.get('name'): p.get('value') for p in case.iter('property')}
+    """Return a test's outcome, and all that it compared with the bar of each."""
     outcome = next((e.tag for e in case if e.tag in ('failure', 'error', 'skipped')), 'passed')
-    return {'test': case.get('name'), 'outcome': outcome, **found}
+    row: Row = {'test': case.get('name'), 'outcome': outcome}
+    for name in ('difference', 'bar'):
+        row[name] = ', '.join(
+            p.get('value') for p in case.iter('property') if p.get('name') == name
+        )
+    return row
 
 
 def _case(options: Options, model: str, objects: int) -> stages.Case:

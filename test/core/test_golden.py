@@ -61,12 +61,6 @@ EXPORTED = ('edgetam', 'efficienttam_ti_1')
 ONNX_CASES = [c for c in CASES if c.size == 512 and c.model in EXPORTED and not c.soft]
 
 
-@pytest.fixture
-def folder_of(request):
-    """Return a function that gives the folder of a case; the test is skipped if it is not here."""
-    return lambda case: SHIPPED if case.shipped else request.getfixturevalue('golden')
-
-
 @pytest.fixture(
     scope='module',
     params=[('torch', case) for case in CASES] + [('onnx', case) for case in ONNX_CASES],
@@ -167,7 +161,7 @@ def test_float64_run_is_the_official_one_in_every_frame(case, agree):
     [c for c in CASES if c.model == 'edgetam' and c.size == 512 and not c.shipped],
     ids=lambda c: c.name,
 )
-def test_first_frames_agree_without_being_put_back(case, folder_of, agree):
+def test_first_frames_agree_without_being_put_back(case, golden, agree):
     engine = torch_engine(case, fold=False)
-    run = track(case, folder_of(case), lambda _: RecordingEngine(engine))
+    run = track(case, golden, lambda _: RecordingEngine(engine))
     agree([(t, value) for t, value in video_differences(run) if t < 2], LOGIT_TOLERANCE)
