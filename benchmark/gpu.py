@@ -21,6 +21,7 @@ from tam_ros.engine.base import EngineError
 from tam_ros.engine.torch_engine import check_device
 
 SHORTEST_S = 10  # a part is not begun with less
+LARGEST_SHARE = 0.4  # of all the time, for one part that others follow
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -124,6 +125,8 @@ def main() -> None:
     end, parts, text = time.monotonic() + arguments.budget_s, [], ''
     for part in arguments.parts:
         left = end - time.monotonic()
+        if part != arguments.parts[-1]:
+            left = min(left, LARGEST_SHARE * arguments.budget_s)
         if left < SHORTEST_S:
             parts.append({'part': part, 'state': 'no time left', 'seconds': 0.0})
         else:
