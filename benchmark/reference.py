@@ -1,7 +1,7 @@
 """Run and time the official code of either family from a checkout, to compare numbers and speed.
 
 Knows nothing of our own implementation. Imports the checkout and torch only when a
-ReferenceTracker is made. Runs on the CPU, with the official post-processing off.
+ReferenceTracker is made. Runs with the official post-processing off.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import importlib
 import runpy
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -46,6 +46,7 @@ class ReferenceTracker:
         model: str = 'edgetam',
         image_size: int = 1024,
         threads: int,
+        device: str = 'cpu',
         float32_memory: bool = False,
     ) -> None:
         """Build the official model and load its weights strictly.
@@ -55,13 +56,14 @@ class ReferenceTracker:
         image_size: side of the model input, a multiple of 256. float32_memory: skip the official
         bfloat16 rounding. EdgeTAM's perceiver runs object by object, since the official one fails
         in a `view` for more than one; that is fair, as all the rest stays one batch and it is a
-        small part.
+        small part. device: as PyTorch names it.
         Raises FileNotFoundError for no checkout, ModuleNotFoundError for a missing package.
         """
         is_edgetam = model == 'edgetam'
         self._video = (import_edgetam if is_edgetam else import_efficienttam)(checkout)
         torch = importlib.import_module('torch')
         torch.set_num_threads(threads)
+        self.device = torch.device(device)
         without_bfloat16 = SimpleNamespace(**{**vars(torch), 'bfloat16': torch.float32})
         self._torch = without_bfloat16 if float32_memory else torch
         self._predictor = (
@@ -69,8 +71,10 @@ class ReferenceTracker:
         )
         tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
         self._predictor.load_state_dict(tensors, strict=True)
+        self._predictor.to(self.device)
         if is_edgetam:
             loop_perceiver_over_objects(self._predictor.spatial_perceiver)
+        self.returned: dict[str, object] = {}  # by stage, what the newest call gave
         for stage, name in STAGE_METHODS.items():
             setattr(self._predictor, name, self._timed(stage, getattr(self._predictor, name)))
 
@@ -82,40 +86,55 @@ class ReferenceTracker:
         images_rgb: (height, width, 3) uint8 each, all of one size. clicks_xy: in their pixels.
         Preprocessing is not counted. Frame 0 has the clicks and no memory attention.
         """
-        pixels = self._torch.from_numpy(preprocess(images_rgb, self._predictor.image_size))
+        state = self.start(images_rgb)
+        for number, click_xy in enumerate(clicks_xy, start=1):
+            self.prompt(state, number, points=[click_xy], labels=[1])
+        return list(self.track(state))
+
+    def start(self, images_rgb: list[np.ndarray]) -> dict:
+        """Return the official state of a video."""
+        pixels = preprocess(images_rgb, self._predictor.image_size).to(self.device)
         self._video.load_video_frames = lambda **_: (pixels, *images_rgb[0].shape[:2])
         self._video.tqdm = lambda frames, **_: frames
         self._video.torch = self._torch
         self._start_frame()
-        state = self._predictor.init_state(video_path='')
-        for number, click_xy in enumerate(clicks_xy, start=1):
-            self._predictor.add_new_points_or_box(state, 0, number, points=[click_xy], labels=[1])
-        return self._timings(self._predictor.propagate_in_video(state))
+        return self._predictor.init_state(video_path='')
+
+    def prompt(self, state: dict, number: int, **prompt) -> None:
+        """Prompt an object on frame 0: points (N, 2) and labels (N,), box, or mask (H, W)."""
+        add = self._predictor.add_new_points_or_box
+        if 'mask' in prompt:
+            add = self._predictor.add_new_mask
+        add(state, 0, number, **prompt)
+
+    def track(self, state: dict) -> Iterator[FrameTiming]:
+        """Read the clocks as each frame comes out of the official generator."""
+        for _, _, logits in self._predictor.propagate_in_video(state):
+            self._synchronize()
+            total_ms = 1e3 * (time.perf_counter() - self._start)
+            yield FrameTiming(self._stage_ms, total_ms, logits[:, 0].cpu().numpy().copy())
+            self._start_frame()
 
     def _start_frame(self) -> None:
         """Set the clocks of a new frame to zero."""
         self._stage_ms = dict.fromkeys(STAGE_METHODS, 0.0)
         self._start = time.perf_counter()
 
-    def _timings(self, propagation: Iterable) -> list[FrameTiming]:
-        """Read the clocks as each frame comes out of the official generator."""
-        timings = []
-        for _, _, logits in propagation:
-            total_ms = 1e3 * (time.perf_counter() - self._start)
-            timings.append(FrameTiming(self._stage_ms, total_ms, logits[:, 0].numpy().copy()))
-            self._start_frame()
-        return timings
-
     def _timed(self, stage: str, method: Callable) -> Callable:
-        """Return the method with its milliseconds added to the current frame's stage."""
+        """Return the method with its milliseconds and its result noted."""
 
         def call(*args, **kwargs):
             start = time.perf_counter()
-            result = method(*args, **kwargs)
+            result = self.returned[stage] = method(*args, **kwargs)
+            self._synchronize()
             self._stage_ms[stage] += 1e3 * (time.perf_counter() - start)
             return result
 
         return call
+
+    def _synchronize(self) -> None:
+        if self.device.type == 'cuda':
+            self._torch.cuda.synchronize(self.device)
 
 
 def import_edgetam(checkout: Path) -> ModuleType:
@@ -199,13 +218,14 @@ def loop_perceiver_over_objects(perceiver) -> None:
     perceiver.forward = forward_each
 
 
-def preprocess(images_rgb: list[np.ndarray], image_size: int) -> np.ndarray:
-    """Return (frames, 3, S, S) float32: bicubic resize to a square, then ImageNet scaling."""
-    from_array, size_wh = importlib.import_module('PIL.Image').fromarray, (image_size, image_size)
+def preprocess(images_rgb: list[np.ndarray], image_size: int):
+    """Return a (frames, 3, S, S) tensor: bicubic resize to a square, then ImageNet scaling."""
+    torch, size_wh = importlib.import_module('torch'), (image_size, image_size)
+    from_array = importlib.import_module('PIL.Image').fromarray
     squares = [np.asarray(from_array(image).resize(size_wh)) for image in images_rgb]
-    pixels = (np.stack(squares) / 255).astype(np.float32)
-    mean, std = np.float32([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
-    return np.ascontiguousarray(((pixels - mean) / std).transpose(0, 3, 1, 2))
+    pixels = torch.from_numpy(np.stack(squares)) / 255
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    return ((pixels - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
 def median_ms(timings: list[FrameTiming]) -> dict[str, float]:

@@ -1,20 +1,36 @@
-"""Resident memory of the tracker over many frames."""
+"""Memory of the tracker over many frames."""
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from tam_ros.engine.allocation import resident_mb
 from tam_ros.engine.torch_engine import load_torch_engine
 from tam_ros.prompts import Prompt
-from tam_ros.ros.diagnostics import resident_mb
 from tam_ros.tracker.session import Session
 
 PROMPT_EVERY = 250  # frames: corrections come all the time
+POWERS_OF_TEN = (100, 1_000, 10_000, 100_000)
 
 
-def measure(frames: int, image_size: int = 256) -> None:
-    """Track two objects at a small size and print the memory at each power of ten."""
-    session = Session(load_torch_engine('edgetam', image_size=image_size))
+@dataclass(frozen=True)
+class Usage:
+    """MiB resident, and held by PyTorch on a GPU, after so many frames; frames per second."""
+
+    frame: int
+    resident_mb: float
+    device_mb: float
+    rate_hz: float
+
+
+def usage(
+    frames: int, image_size: int = 256, *, device: str = 'cpu', at: tuple[int, ...] = POWERS_OF_TEN
+) -> Iterator[Usage]:
+    """Track two objects at a small size and yield the memory after so many frames."""
+    engine = load_torch_engine('edgetam', image_size=image_size, device=device)
+    session = Session(engine)
     images = np.random.default_rng(0).integers(0, 256, (16, 240, 320, 3), np.uint8)
     start = time.monotonic()
     for t in range(frames):
@@ -25,6 +41,12 @@ def measure(frames: int, image_size: int = 256) -> None:
             session.add_prompt(Prompt(box_xyxy=(160, 60, 300, 200)))
         elif t % PROMPT_EVERY == 0:
             session.add_prompt(Prompt([[80, 120]]), object_id=1)
-        if t + 1 in (100, 1_000, 10_000, 100_000):
-            rate = (t + 1) / (time.monotonic() - start)
-            print(f'frame {t + 1:7,}: {resident_mb():8.1f} MiB, {rate:.1f} Hz', flush=True)
+        if t + 1 in at:
+            rate_hz = (t + 1) / (time.monotonic() - start)
+            yield Usage(t + 1, resident_mb(), engine.device_memory_mb(), rate_hz)
+
+
+def measure(frames: int) -> None:
+    """Print the memory at each power of ten."""
+    for u in usage(frames):
+        print(f'frame {u.frame:7,}: {u.resident_mb:8.1f} MiB, {u.rate_hz:.1f} Hz', flush=True)

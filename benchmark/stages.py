@@ -1,5 +1,8 @@
 """Milliseconds per stage and frame of our tracker, beside the reference's in the same run."""
 
+import contextlib
+import copy
+import functools
 import shutil
 import tempfile
 import time
@@ -10,10 +13,11 @@ import numpy as np
 import torch
 from reference import FULL_MEMORY_FRAME, STAGE_METHODS, ReferenceTracker, median_ms
 
-from tam_ros.engine.export import Origin, export_network
-from tam_ros.engine.onnx_engine import OnnxEngine
+from tam_ros.engine.export import Origin, export_network, without_complex_tables
+from tam_ros.engine.onnx_engine import OnnxEngine, parse_device
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS, NetworkConfig
+from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
 from tam_ros.prompts import Prompt
@@ -21,6 +25,7 @@ from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE
 
 SIZE_WH = (1280, 720)
+COMPILED = '+compile'  # ends the name of a kind
 
 
 class TimedEngine:
@@ -63,15 +68,20 @@ class Case:
 
     def calm_network(self) -> TrackingNetwork:
         """Return the network with softened attention: else rounding would change the masks."""
-        network = build_network(self.config, REPRODUCIBLE)
-        soften_attention(network)
-        return network
+        return copy.deepcopy(_calm_network(self.config))
 
     @property
     def clicks_xy(self) -> list[tuple[float, float]]:
         """One click per object, in a row."""
         width, height = SIZE_WH
         return [((i + 0.5) * width / self.objects, height / 2) for i in range(self.objects)]
+
+
+@functools.cache
+def _calm_network(config: NetworkConfig) -> TrackingNetwork:
+    network = build_network(config, REPRODUCIBLE)
+    soften_attention(network)
+    return network
 
 
 def noise_frames(count: int) -> list[np.ndarray]:
@@ -82,15 +92,27 @@ def noise_frames(count: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Run:
-    """Median ms per stage and in total of frames with full memory, and the masks of all frames."""
+    """Median ms per stage and in total of frames with full memory, and the masks of all frames.
+
+    peak_mb: of the GPU's memory, all that PyTorch held at once; 0 on the CPU.
+    """
 
     times_ms: dict[str, float]
     masks: np.ndarray
+    peak_mb: float = 0.0
 
 
 def make_engine(case: Case, kind: str, device: str, threads: int):
-    """Return our engine for a case; kind: fp32, bf16 or fp16 of PyTorch, or onnx."""
+    """Return our engine for a case.
+
+    kind: fp32, bf16 or fp16 of PyTorch, with +compile after it to have its stages compiled when
+    they are first run, or onnx. Raises EngineError where the device cannot do that.
+    """
+    if kind == 'onnx':
+        parse_device(device)  # before the export, which takes a minute
     network = case.calm_network()
+    if kind.endswith(COMPILED):
+        return compiled_engine(network, device, kind.removesuffix(COMPILED))
     if kind != 'onnx':
         return TorchEngine(network, mode='benchmark', device=device, precision=kind)
     folder = Path(tempfile.mkdtemp(prefix='onnx_'))
@@ -101,9 +123,23 @@ def make_engine(case: Case, kind: str, device: str, threads: int):
         shutil.rmtree(folder)
 
 
+def compiled_engine(network: TrackingNetwork, device: str, precision: str) -> TorchEngine:
+    """Return an engine whose stages are compiled; packed layers would stand in the way."""
+    fuse(network, values=False)
+    options = {'device': device, 'precision': precision}
+    engine = TorchEngine(network, mode='benchmark', fold=False, **options)
+    without_complex_tables(network)
+    for stage in STAGE_METHODS:
+        setattr(network, stage, torch.compile(getattr(network, stage), dynamic=False))
+    return engine
+
+
 def run_ours(case: Case, images_rgb: list[np.ndarray], engine) -> Run:
     """Track the case's objects."""
     engine = TimedEngine(engine)
+    on_gpu = engine.spec.device != 'cpu' and torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     session, rows, masks = Session(engine), [], []
     for t, image in enumerate(images_rgb):
         engine.stage_ms = dict.fromkeys(STAGE_METHODS, 0.0)
@@ -116,7 +152,8 @@ def run_ours(case: Case, images_rgb: list[np.ndarray], engine) -> Run:
         masks.append([result.logits > 0 for result in session.objects])
     steady = rows[FULL_MEMORY_FRAME:]
     times_ms = {key: float(np.median([row[key] for row in steady])) for key in steady[0]}
-    return Run(times_ms, np.array(masks))
+    peak_mb = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
+    return Run(times_ms, np.array(masks), peak_mb)
 
 
 def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -125,13 +162,24 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def run_reference(
-    case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: int
+    case: Case,
+    images_rgb: list[np.ndarray],
+    checkout: Path,
+    threads: int,
+    *,
+    device: str = 'cpu',
+    autocast: bool = False,
 ) -> dict[str, float]:
-    """Return the same of the reference; its frame time leaves preprocessing out."""
+    """Return the times of the reference; its frame time leaves preprocessing out.
+
+    autocast: to bfloat16, as its own examples run it on a GPU.
+    """
     arrays = {key: value.numpy() for key, value in case.calm_network().state_dict().items()}
     sizes = {'model': case.model, 'image_size': case.image_size}
-    tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads)
-    return median_ms(tracker.run(images_rgb, case.clicks_xy))
+    tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads, device=device)
+    narrow = torch.autocast(tracker.device.type, torch.bfloat16)
+    with narrow if autocast else contextlib.nullcontext():
+        return median_ms(tracker.run(images_rgb, case.clicks_xy))
 
 
 def measure(
@@ -149,7 +197,7 @@ def measure(
     for case in cases:
         reference, masks = None, None
         if checkout:
-            reference = run_reference(case, images_rgb, checkout, threads)
+            reference = run_reference(case, images_rgb, checkout, threads, device=device)
             _print_row(case, 'reference', reference, '', '')
         for kind in kinds:
             run = run_ours(case, images_rgb, make_engine(case, kind, device, threads))

@@ -1,6 +1,7 @@
-"""Memory between frames."""
+"""Memory of the process: what it keeps between frames, and what it has."""
 
 import ctypes
+import os
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
@@ -19,3 +20,10 @@ def keep_freed_memory() -> None:
     # An old glibc refuses the first; the second alone would do harm.
     if mallopt is not None and mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def resident_mb() -> float:
+    """Return the memory this process has resident, in MiB."""
+    with open('/proc/self/statm') as file:
+        pages = int(file.read().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 2**20

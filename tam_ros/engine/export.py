@@ -138,13 +138,19 @@ def _prepared(network: TrackingNetwork) -> TrackingNetwork:
     network = fuse(network)
     with torch.no_grad():
         network.precompute()
+    without_complex_tables(network)
     for module in network.modules():
-        for name, table in module._buffers.items():
-            if table is not None and table.is_complex():  # ONNX has no complex numbers
-                module._buffers[name] = torch.view_as_real(table).clone()
         if isinstance(module, DensePropagation):
             module.in_turns = False
     return network
+
+
+def without_complex_tables(network: TrackingNetwork) -> None:
+    """Make rotary tables real, in place: ONNX has no complex numbers, compilers do them badly."""
+    for module in network.modules():
+        for name, table in module._buffers.items():
+            if table is not None and table.is_complex():
+                module._buffers[name] = torch.view_as_real(table).clone()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

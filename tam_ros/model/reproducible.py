@@ -11,11 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+SEED_STRIDE = 7919  # between the streams of a name
 
-def reproducible_state_dict(model: nn.Module) -> dict[str, Tensor]:
-    """Return a value for every entry of the model's state dict, lively enough to show mistakes."""
+
+def reproducible_state_dict(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
+    """Return a value for every entry of the model's state dict, lively enough to show mistakes.
+
+    seed: other values for another one.
+    """
     state = model.state_dict()
-    return {key: torch.from_numpy(_value(key, tuple(v.shape))) for key, v in state.items()}
+    return {key: torch.from_numpy(_value(key, tuple(v.shape), seed)) for key, v in state.items()}
 
 
 @torch.no_grad()
@@ -30,10 +35,10 @@ def soften_attention(model: nn.Module) -> None:
             value /= 4
 
 
-def _value(key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _value(key: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     if key.endswith('num_batches_tracked'):
         return np.zeros(shape, np.int64)
-    stream = np.random.RandomState(zlib.crc32(key.encode()))
+    stream = np.random.RandomState((zlib.crc32(key.encode()) + SEED_STRIDE * seed) % 2**32)
     normal, uniform = stream.standard_normal(shape), stream.random_sample(shape)
     value = np.asarray(_shaped(key, normal, uniform), np.float64)
     if key == 'sam_mask_decoder.pred_obj_score_head.layers.2.bias':

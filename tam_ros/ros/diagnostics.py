@@ -1,9 +1,8 @@
 """The node's diagnostics: what an operator wants to know once a second."""
 
-import os
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from tam_ros.engine.allocation import resident_mb as resident_mb
 from tam_ros.engine.base import EngineSpec
 from tam_ros.ros.statistics import RollingStatistics
 
@@ -56,10 +55,3 @@ def _array(status: DiagnosticStatus, stamp) -> DiagnosticArray:
     message = DiagnosticArray(status=[status])
     message.header.stamp = stamp
     return message
-
-
-def resident_mb() -> float:
-    """Return the memory this process has resident, in MiB."""
-    with open('/proc/self/statm') as file:
-        pages = int(file.read().split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE') / 2**20

@@ -166,7 +166,7 @@ class TrackerNode(Node):
             frame = self._session.step(image_rgb, conversions.stamp_to_ns(msg.header.stamp))
         except NotFiniteError as error:  # nothing is published of it, and no object forgotten
             self._fault = str(error)
-            self._warn_once(f'image not tracked: {error}')
+            self._notices.warn('untracked_images', f'image not tracked: {error}')
             return
         self._fault = ''
         if frame.reset_reason:

@@ -159,10 +159,11 @@ def test_missing_file_is_named(network, tmp_path):
         load_weights(network, tmp_path / 'none.pt')
 
 
-def test_reproducible_weights_are_the_same_everywhere(network, golden):
+@pytest.mark.parametrize('seed', [0, 1])
+def test_reproducible_weights_are_the_same_everywhere(network, golden, seed):
     """The values are those that the reference outputs were made with."""
     namespace = {'__file__': str(golden / 'weights.py'), '__name__': 'weights'}
     exec((golden / 'weights.py').read_text(), namespace)
-    expected = namespace['state_dict']('edgetam')
-    for key, value in reproducible_state_dict(network).items():
+    expected = namespace['state_dict']('edgetam', seed)
+    for key, value in reproducible_state_dict(network, seed).items():
         assert (value.numpy() == expected[key]).all(), key
