@@ -126,7 +126,7 @@ def test_a_frame_that_was_ahead_costs_no_object(stream, ahead_s):
     ids=str,
 )
 def test_two_cameras_are_said_once_and_reset_not_for_ever(stream, other, seed):
-    """seed: of which camera's frame is seen next, where others are dropped; None for each in turn."""
+    """seed: of which camera's frame comes next; None for each in turn."""
     letters, rng = '', seed is not None and random.Random(seed)
     for t in range(30, 1030):
         is_other = rng.random() < 0.5 if rng else t % 2
