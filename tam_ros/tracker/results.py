@@ -69,10 +69,10 @@ class FrameMasks:
         height, width = positive.shape
         if self.size_wh[0] < width or self.size_wh[1] < height:
             return False
-        if self._exclusive and self._may_share(object_id):
-            return False
         both = positive[1:] & positive[:-1]
-        return bool((both[:, 1:] & both[:, :-1]).any())
+        if not (both[:, 1:] & both[:, :-1]).any():
+            return False
+        return not (self._exclusive and self._may_share(object_id))
 
     def _may_share(self, object_id: int) -> bool:
         """Return whether another object is so near that interpolation may reach both."""

@@ -180,6 +180,11 @@ class Session:
         """Return whether a stamp belongs to a frame that is yet to come."""
         return self._history.is_ahead(stamp_ns)
 
+    def ahead_s(self, stamp_ns: int) -> float:
+        """Return how many seconds a stamp is ahead of the newest frame; 0 before the first."""
+        newest = self._history.newest
+        return (stamp_ns - newest.stamp_ns) * 1e-9 if newest else 0.0
+
     def has_caught_up(self, frame: Frame) -> bool:
         """Return whether all objects have been looked for in a frame, or started after it."""
         return self._late.have_reached(frame.index)
