@@ -7,10 +7,11 @@ other are the stream from then on. Knows nothing of images, objects or networks.
 
 import enum
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 AGREEING = 3  # left out frames in a row that agree with each other are believed
-RESTLESS = 20  # frames for which a broken row, or a reset, makes the next one doubtful
+RESTLESS = 20  # frames for which broken rows and resets make others doubtful
 MOST_LEFT_OUT = 20  # in a row, whatever they are; then the next is believed
 BACK_S, LONGEST_LOOP_S = 1.0, 86400.0  # a jump back between them is believed at once
 AHEAD_S = 10.0  # how far time may jump ahead of the clock of arrival
@@ -82,7 +83,8 @@ class Continuity:
         self._row: list[Arrival] = []  # left out ones in a row that agree; first and last
         self._row_length = 0
         self._left_out = 0  # in a row
-        self._mishaps: deque[int] = deque(maxlen=OFTEN)  # when rows came to nothing, and resets
+        self._breaks: deque[int] = deque(maxlen=OFTEN)  # when such rows came to nothing
+        self._resets: deque[int] = deque(maxlen=OFTEN)
         self._same = 0  # taken in a row under one stamp
         self._is_standing = False
         self._said: set[str] = set()
@@ -155,23 +157,23 @@ class Continuity:
         return 0 <= gap_ns <= usual_ns + max(0, frame.arrival_ns - last.arrival_ns)
 
     def _is_believed(self, frame: Arrival, odd: _Oddity) -> bool:
-        doubts = self._recent_mishaps
-        if self._left_out >= MOST_LEFT_OUT or (self._row_length >= AGREEING and doubts < 2):
+        breaks, resets = self._recent(self._breaks), self._recent(self._resets)
+        is_calm = breaks + resets < 2  # two cameras in turn agree with themselves as well
+        if self._left_out >= MOST_LEFT_OUT or (self._row_length >= AGREEING and is_calm):
             return True
         back_s = (self._newest.stamp_ns - frame.stamp_ns) / SECOND
         is_loop = odd.kind == 'late frame' and BACK_S < back_s <= LONGEST_LOOP_S
-        return is_loop and odd.meaning is Step.RESET and not doubts
+        return is_loop and odd.meaning is Step.RESET and not breaks + resets
 
-    @property
-    def _recent_mishaps(self) -> int:
-        return sum(self._count - at <= RESTLESS for at in self._mishaps)
+    def _recent(self, counts: Iterable[int]) -> int:
+        return sum(self._count - at <= RESTLESS for at in counts)
 
     # -- what becomes of it -----------------------------------------------------------------
 
     def _go_on(self, frame: Arrival) -> Verdict:
         remark = None
         if self._left_out:
-            self._mishaps.append(self._count)
+            self._breaks.append(self._count)
             remark = self._doubt_the_topic()
             self._end_row()
         return self._take(frame, Step.GO_ON, remark=remark)
@@ -179,7 +181,7 @@ class Continuity:
     def _believe(self, frame: Arrival, meaning: Step, why: Remark) -> Verdict:
         """Take a frame with which the stream is another from now on."""
         if meaning is Step.RESET:
-            self._mishaps.append(self._count)
+            self._resets.append(self._count)
         if meaning is not Step.GO_ON:
             self._newest = self._before_ns = None
         elif self._row_length > 1:  # the last gap is one within the row
@@ -228,7 +230,7 @@ class Continuity:
         return self._once('standing stamps', text)
 
     def _doubt_the_topic(self) -> Remark | None:
-        if self._recent_mishaps < OFTEN:
+        if self._recent(self._breaks) < OFTEN:
             return None
         text = (
             f'{OFTEN} times within {RESTLESS} images some did not fit the others in size, '
