@@ -4,19 +4,22 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tam_ros.arrays import as_array, shape_of
 from tam_ros.model.config import Resampling
 from tam_ros.prompts import PromptError
 
 MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
 
 
-def check_image(image_rgb: np.ndarray) -> None:
-    """Raise ValueError unless the image is (H, W, 3) uint8."""
-    if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8:
+def check_image(image_rgb) -> np.ndarray:
+    """Return a (H, W, 3) uint8 image, also from Pillow or a tensor; raises ValueError."""
+    image = as_array(image_rgb, 'image')
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
         raise ValueError(
-            f'image is {image_rgb.dtype} of shape {image_rgb.shape}: expected uint8 of shape '
+            f'image is {image.dtype} of {shape_of(image)}: expected uint8 of shape '
             '(height, width, 3)'
         )
+    return image
 
 
 def resize_video_frame(
@@ -47,11 +50,11 @@ def resize_still(
 
 
 def network_mask(mask: np.ndarray, side: int) -> np.ndarray:
-    """Return a given (H, W) bool mask as (side, side) bool; raises PromptError if none is left."""
-    resized = _resize_antialiased(mask.astype(np.float32), side) >= 0.5
+    """Return a given (H, W) mask as (side, side) bool; raises PromptError if none is left."""
+    resized = _resize_antialiased((mask != 0).astype(np.float32), side) >= 0.5
     if not resized.any():
         raise PromptError(
-            f'the mask of {int(mask.sum())} pixels vanishes when the image is brought to '
+            f'the mask of {np.count_nonzero(mask)} pixels vanishes when the image is brought to '
             f'{side}x{side}: give a larger object or set a larger image_size'
         )
     return resized

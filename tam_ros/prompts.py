@@ -3,9 +3,13 @@
 Knows nothing of networks or of ROS; coordinates are image pixels, x right, y down.
 """
 
-from dataclasses import dataclass, field, replace
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from tam_ros.arrays import as_array, shape_of
 
 BACKGROUND, OBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
 
@@ -16,37 +20,115 @@ class PromptError(ValueError):
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt: clicks and a box, or a mask.
+    """One prompt: clicks and a box, or a mask. Raises PromptError for other shapes and types.
 
-    points_xy: (N, 2) float, clicks in pixels, 0 <= x < width and 0 <= y < height.
+    Arrays may be lists, tensors or images of Pillow as well.
+    points_xy: (N, 2) or, for one, (2,) float, clicks in pixels, 0 <= x < width, 0 <= y < height.
     point_labels: (N,) int, 1 on the object, 0 on the background; left out, all are on the object.
-    box_xyxy: (x0, y0, x1, y1) in pixels, x1 and y1 just outside the object; None for no box.
-    mask: (height, width) bool, the object's pixels; None for no mask. Excludes clicks and box.
+    box_xyxy: (x0, y0, x1, y1) in pixels, x1 and y1 just outside the object; also as (1, 4) or its
+    two corners, (2, 2); None for no box.
+    mask: (height, width) bool or int, not 0 at the object's pixels; further axes of length 1 are
+    dropped; None for no mask. Excludes clicks and box.
     stamp_ns: time of the frame that the prompt was made on; None for the newest.
     """
 
-    points_xy: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    points_xy: np.ndarray | None = None
     point_labels: np.ndarray | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     mask: np.ndarray | None = None
     stamp_ns: int | None = None
 
     def __post_init__(self):
-        points = np.asarray(self.points_xy, np.float32).reshape(-1, 2)
+        points = _read_points(self.points_xy)
         labels = self.point_labels
-        labels = np.full(len(points), OBJECT) if labels is None else np.asarray(labels, np.int64)
+        labels = np.full(len(points), OBJECT) if labels is None else _read_labels(labels)
         object.__setattr__(self, 'points_xy', points)
-        object.__setattr__(self, 'point_labels', labels.reshape(-1))
+        object.__setattr__(self, 'point_labels', labels)
+        if self.box_xyxy is not None:
+            object.__setattr__(self, 'box_xyxy', _read_box(self.box_xyxy))
+        if self.mask is not None:
+            object.__setattr__(self, 'mask', _read_mask(self.mask))
+        if self.stamp_ns is not None:
+            object.__setattr__(self, 'stamp_ns', _read(check_stamp, self.stamp_ns))
+
+
+def _read(read: Callable, *arguments):
+    """Return what is read from a user's value; what is wrong with it is wrong with the prompt."""
+    try:
+        return read(*arguments)
+    except ValueError as error:
+        raise PromptError(str(error)) from error
+
+
+def _read_points(value) -> np.ndarray:
+    """Return (N, 2) float32 points."""
+    if value is None:
+        return np.zeros((0, 2), np.float32)
+    points = _read(as_array, value, 'points_xy')
+    if not points.size:
+        return np.zeros((0, 2), np.float32)
+    if points.shape != (2,) and (points.ndim != 2 or points.shape[1] != 2):
+        raise PromptError(f'points_xy has {shape_of(points)}: give (N, 2), an x and a y of each')
+    return points.reshape(-1, 2).astype(np.float32)
+
+
+def _read_labels(value) -> np.ndarray:
+    """Return (N,) int64 labels."""
+    labels = _read(as_array, value, 'point_labels')
+    if labels.ndim > 1:
+        raise PromptError(f'point_labels has {shape_of(labels)}: give (N,), one for each point')
+    if (labels != np.floor(labels)).any() or not np.isfinite(labels).all():
+        raise PromptError(f'point_labels {labels.tolist()}: use 1 (object) or 0 (background)')
+    return labels.reshape(-1).astype(np.int64)
+
+
+def _read_box(value) -> tuple[float, float, float, float]:
+    box = _read(as_array, value, 'box_xyxy')
+    if box.shape not in ((4,), (1, 4), (2, 2)):
+        raise PromptError(f'box_xyxy has {shape_of(box)}: give one box as (4,): x0, y0, x1, y1')
+    return tuple(box.reshape(4).tolist())
+
+
+def _read_mask(value) -> np.ndarray:
+    """Return a (height, width) bool or int mask, none of whose pixels has been looked at."""
+    mask = _read(as_array, value, 'mask')
+    sides = tuple(n for n in mask.shape if n != 1)
+    shape = mask.shape if mask.ndim == 2 else sides
+    if len(shape) != 2:
+        raise PromptError(f'mask has {shape_of(mask)}: give (height, width)')
+    if mask.dtype.kind == 'f':
+        raise PromptError(
+            f'mask is {mask.dtype}: give bool, such as probability > 0.5 or logits > 0'
+        )
+    return mask.reshape(shape)
+
+
+def check_stamp(stamp_ns) -> int:
+    """Return a stamp as an int; raises ValueError for anything but whole nanoseconds."""
+    try:
+        return operator.index(stamp_ns)
+    except TypeError:
+        raise ValueError(f'stamp_ns is {stamp_ns!r}: give nanoseconds as an int') from None
+
+
+def check_point_count(count: int, most: int) -> None:
+    """Raise PromptError for more points than an object may have on one frame."""
+    if count > most:
+        raise PromptError(
+            f'{count} points on one frame, where an object may have {most} (max_prompt_points): '
+            'give fewer, a box or a mask'
+        )
 
 
 def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> Prompt:
-    """Return the prompt with its box clipped to a size_wh image, or raise PromptError.
+    """Return the prompt for a size_wh image, or raise PromptError.
+
+    Its box is clipped to the image, its mask is bool.
 
     is_new: whether it starts an object, which background clicks alone cannot do.
     """
     if prompt.mask is not None:
-        _check_mask(prompt, size_wh)
-        return prompt
+        return replace(prompt, mask=_check_mask(prompt, size_wh))
     if not len(prompt.points_xy) and prompt.box_xyxy is None:
         raise PromptError('the prompt is empty: give points, a box or a mask')
     _check_points(prompt, size_wh)
@@ -60,15 +142,18 @@ def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> P
     return prompt
 
 
-def _check_mask(prompt: Prompt, size_wh: tuple[int, int]) -> None:
+def _check_mask(prompt: Prompt, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return the mask as bool; its size is compared before any pixel."""
     width, height = size_wh
     if len(prompt.points_xy) or prompt.box_xyxy is not None:
         raise PromptError('a mask excludes points and a box: give either')
     if prompt.mask.shape != (height, width):
         got = 'x'.join(map(str, prompt.mask.shape[::-1]))
         raise PromptError(f'the mask is {got}, the image {width}x{height}: give the image size')
-    if not prompt.mask.any():
+    mask = prompt.mask != 0
+    if not mask.any():
         raise PromptError('the mask is empty: set the pixels of the object to a non-zero value')
+    return mask
 
 
 def _check_points(prompt: Prompt, size_wh: tuple[int, int]) -> None:

@@ -155,7 +155,7 @@ def _mask_of(msg: Image) -> np.ndarray | None:
     if msg.encoding not in ('mono8', '8UC1'):
         raise PromptError(f'mask encoding {msg.encoding!r} is unknown: send mono8')
     try:
-        return _view(msg, 1) > 0
+        return _view(msg, 1)  # its pixels are looked at once its size is known to be right
     except ImageError as error:
         raise PromptError(f'mask: {error}') from error
 

@@ -1,6 +1,5 @@
 """The detector topic: messages wait here until the frame that they belong to has been tracked."""
 
-from collections import deque
 from collections.abc import Callable
 
 from rclpy.node import Node
@@ -8,54 +7,78 @@ from vision_msgs.msg import Detection2DArray
 
 from tam_ros.prompts import PromptError
 from tam_ros.ros.conversions import message_to_detections, stamp_to_ns
+from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.parameters import detection_options
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.detector import DetectionFeed, Outcome
 from tam_ros.tracker.session import Session
 
 MESSAGES_KEPT = 8  # that wait; then the oldest gives way
+MOST_AHEAD_S = 5.0  # a stamp farther ahead of the newest frame is none of a frame to come
 
 
 class DetectionInput:
     """Subscribes a node to detections, and applies them to its session in its worker.
 
-    warn says something once. dropped: messages that were not applied.
+    warn says something once.
     """
 
     def __init__(self, node: Node, worker: Worker, session: Session, warn: Callable[[str], None]):
         self._node = node
-        self._worker = worker
         self._feed = DetectionFeed(session)
         self._warn = warn
-        self._waiting: deque[Detection2DArray] = deque()
-        self.dropped = 0
+        self._session = session
+        self._inbox = Inbox(worker, self._add, MESSAGES_KEPT, after_waiting=True)
+        self._waiting: list[Detection2DArray] = []
+        self._dropped = 0
         node.create_subscription(Detection2DArray, '~/detections_in', self._receive, 5)
 
+    @property
+    def dropped(self) -> int:
+        """How many messages were not applied."""
+        return self._dropped + self._inbox.dropped
+
     def _receive(self, msg: Detection2DArray) -> None:
-        self._worker.post(lambda: self._add(msg), after_waiting=True)
+        if not self._inbox.put(msg):
+            self._warn('detections ignored: they come faster than they can be applied')
 
     def _add(self, msg: Detection2DArray) -> None:
         if not stamp_to_ns(msg.header.stamp):
             self._drop('detections ignored: their stamp is 0; it must be that of their image')
             return
         self._waiting.append(msg)
-        if len(self._waiting) > MESSAGES_KEPT:
-            self._waiting.popleft()
-            self._drop('detections ignored: their images have not come; do the stamps agree?')
         self.apply_due()
+        if len(self._waiting) > MESSAGES_KEPT:
+            self._waiting.pop(0)
+            self._drop('detections ignored: their images have not come; do the stamps agree?')
 
     def apply_due(self) -> None:
-        """Apply the messages whose frames have been tracked; the worker calls it."""
-        while self._waiting and not self._feed.is_early(_stamp_ns(self._waiting[0])):
-            msg = self._waiting.popleft()
-            try:
-                options = detection_options(self._node)
-                self._say(self._feed.apply(message_to_detections(msg), _stamp_ns(msg), options))
-            except PromptError as error:
-                self._drop(f'detections ignored: {error}')
+        """Apply the messages whose frames have been tracked; the worker calls it.
+
+        One that must wait, or never can be applied, holds up none of the others.
+        """
+        waiting, self._waiting = sorted(self._waiting, key=_stamp_ns), []
+        for msg in waiting:
+            ahead_s = self._session.ahead_s(_stamp_ns(msg))
+            if ahead_s > MOST_AHEAD_S:
+                self._drop(
+                    f'detections ignored: their stamp is {ahead_s:.3f} s ahead of the newest '
+                    f"image's, where at most {MOST_AHEAD_S:g} s are; do the clocks agree?"
+                )
+            elif self._feed.is_early(_stamp_ns(msg)):
+                self._waiting.append(msg)
+            else:
+                self._apply(msg)
+
+    def _apply(self, msg: Detection2DArray) -> None:
+        try:
+            options = detection_options(self._node)
+            self._say(self._feed.apply(message_to_detections(msg), _stamp_ns(msg), options))
+        except PromptError as error:
+            self._drop(f'detections ignored: {error}')
 
     def _drop(self, why: str) -> None:
-        self.dropped += 1
+        self._dropped += 1
         self._warn(why)
 
     def _say(self, outcome: Outcome) -> None:

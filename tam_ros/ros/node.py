@@ -37,6 +37,7 @@ from tam_ros.ros.parameters import declare_parameters, session_options
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
+from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import MAX_HORIZON_S, reaches
 from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import FrameResult
@@ -66,11 +67,14 @@ class TrackerNode(Node):
         self._statistics = RollingStatistics()
         self._fault = ''  # why the newest frame was not tracked
         self._warned: set[str] = set()
+        self._left_out = 0
         self._worker: Worker[Image | CompressedImage] = Worker(self._process)
         self._worker.start()
         self._engine, self._session = self._start_tracking()
         self._create_publishers()
-        ObjectServices(self, self._worker, self._session, lambda: self._newest_header)
+        ObjectServices(
+            self, self._worker, self._session, lambda: self._newest_header, self._warn_once
+        )
         self._detector = DetectionInput(self, self._worker, self._session, self._warn_once)
         images = ImageInput(
             self,
@@ -161,14 +165,20 @@ class TrackerNode(Node):
             self._warn_once(f'image ignored: {error}')
             return
         self._session.options = session_options(self)
-        self._newest_header = msg.header
+        stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
         try:
-            frame = self._session.step(image_rgb, conversions.stamp_to_ns(msg.header.stamp))
+            frame = self._session.step(image_rgb, stamp_ns, frame_id=msg.header.frame_id)
         except NotFiniteError as error:  # nothing is published of it, and no object forgotten
+            self._newest_header = msg.header
             self._fault = str(error)
             self._notices.warn('untracked_images', f'image not tracked: {error}')
             return
-        self._fault = ''
+        if frame.remark:
+            self._warn_once(frame.remark.text)
+        if frame.left_out:
+            self._leave_out(frame.left_out)
+            return
+        self._newest_header, self._fault = msg.header, ''
         if frame.reset_reason:
             self.get_logger().warning(f'tracker reset: {frame.reset_reason}')
         if self.context.ok():
@@ -176,6 +186,12 @@ class TrackerNode(Node):
         age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
         self._detector.apply_due()
+
+    def _leave_out(self, why: Remark) -> None:
+        self._left_out += 1
+        if why.kind not in self._warned:
+            self._warned.add(why.kind)
+            self.get_logger().warning(f'image left out: {why.text}')
 
     def _decode(self, msg: Image | CompressedImage):
         if isinstance(msg, CompressedImage):
@@ -189,7 +205,9 @@ class TrackerNode(Node):
             labels = frame.label_image()
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
         if self._overlay.get_subscription_count():
-            drawn = draw_overlay(image_rgb, frame, self._value('overlay_opacity'))
+            drawn = draw_overlay(
+                image_rgb, frame, self._value('overlay_opacity'), warn=self._warn_once
+            )
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
 
     def _objects_message(self, frame: FrameResult, header: Header) -> TrackedObjectArray:
@@ -221,6 +239,7 @@ class TrackerNode(Node):
             self._statistics,
             self._fault,
             dropped_frames=self._worker.dropped,
+            left_out_frames=self._left_out,
             dropped_detections=self._detector.dropped,
             resident_memory_mb=f'{resident_mb():.0f}',
             device_memory_mb=f'{self._engine.device_memory_mb():.0f}',

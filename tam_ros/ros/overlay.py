@@ -1,10 +1,14 @@
 """Draw tracked objects over the camera image, for people."""
 
 import colorsys
+from collections.abc import Callable
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
+from tam_ros.ros.lettering import letter
 from tam_ros.tracker.results import FrameResult, ObjectResult, ObjectState
 
 GOLDEN_RATIO = 0.618034  # steps of hue by it keep neighbouring ids apart
@@ -19,13 +23,22 @@ def color_of(object_id: int) -> tuple[int, int, int]:
     return tuple(round(255 * channel) for channel in rgb)
 
 
-def draw_overlay(image_rgb: np.ndarray, frame: FrameResult, opacity: float = 0.45) -> np.ndarray:
-    """Return a copy of the (H, W, 3) uint8 image with masks, outlines, boxes and captions."""
+def draw_overlay(
+    image_rgb: np.ndarray,
+    frame: FrameResult,
+    opacity: float = 0.45,
+    *,
+    warn: Callable[[str], None] = lambda text: None,
+) -> np.ndarray:
+    """Return a copy of the (H, W, 3) uint8 image with masks, outlines, boxes and captions.
+
+    warn says what cannot be drawn.
+    """
     canvas = np.array(image_rgb)
     visible = [o for o in frame.objects if o.mask is not None]
     for result in visible:
         _draw_object(canvas, result, opacity)
-    captions = _Captions(canvas)
+    captions = _Captions(canvas, warn)
     for result in visible:
         x0, y0, _, _ = result.mask.box_xyxy
         captions.draw(f'{_name(result)} {result.score:.2f}', x0, y0, result.object_id)
@@ -52,17 +65,31 @@ def _name(result: ObjectResult) -> str:
     return f'{result.object_id} {result.label}'.strip()
 
 
+def _width(text: str, font: FreeTypeFont | None) -> int:
+    return cv2.getTextSize(text, *FONT, 1)[0][0] if font is None else round(font.getlength(text))
+
+
+def _write(plate: np.ndarray, text: str, font: FreeTypeFont, ink: tuple[int, int, int]) -> None:
+    """Write on a (h, w, 3) part of the image, which may be cut off at the image's edge."""
+    picture = Image.fromarray(plate)
+    ImageDraw.Draw(picture).text((MARGIN_PX, LINE_PX - 4), text, ink, font, anchor='ls')
+    plate[:] = np.asarray(picture)
+
+
 class _Captions:
     """Writes on plates in the objects' colours, inside the image, each below those in its way."""
 
-    def __init__(self, canvas: np.ndarray):
+    def __init__(self, canvas: np.ndarray, warn: Callable[[str], None]):
         self._canvas = canvas
+        self._warn = warn
         self._taken: list[tuple[int, int, int]] = []  # left, right, top
 
     def draw(self, text: str, x: int, y: int, object_id: int) -> None:
         """Write with the plate's bottom left corner at x, y, if there is room."""
-        (text_width, _), _ = cv2.getTextSize(text, *FONT, 1)
-        width = text_width + 2 * MARGIN_PX
+        written, font = letter(text)
+        if written != text:
+            self._warn(f'no font here has all letters of {text!r}: install fonts-noto or another')
+        width = _width(written, font) + 2 * MARGIN_PX
         left = max(0, min(x, self._canvas.shape[1] - width))
         top = self._free_top(left, left + width, max(0, y - LINE_PX))
         self._taken.append((left, left + width, top))
@@ -70,8 +97,11 @@ class _Captions:
         corner = (left + width - 1, top + LINE_PX - 1)
         cv2.rectangle(self._canvas, (left, top), corner, color, cv2.FILLED)
         ink = (0, 0, 0) if np.dot(color, LUMINANCE) > 128 else (255, 255, 255)
-        at_xy = (left + MARGIN_PX, top + LINE_PX - 5)
-        cv2.putText(self._canvas, text, at_xy, *FONT, ink, 1, cv2.LINE_AA)
+        if font is None:
+            at_xy = (left + MARGIN_PX, top + LINE_PX - 5)
+            cv2.putText(self._canvas, written, at_xy, *FONT, ink, 1, cv2.LINE_AA)
+        else:
+            _write(self._canvas[top : top + LINE_PX, left : left + width], written, font, ink)
 
     def _free_top(self, left: int, right: int, top: int) -> int:
         """Return the first line from top on that no other plate between left and right covers."""

@@ -144,6 +144,9 @@ SETTINGS = {
     ),
     'history_frames': _option('history_frames', 'Frames that are kept so at most.'),
     'history_mb': _option('history_mb', 'MiB that they may take, on the device.'),
+    'max_prompt_points': _option(
+        'max_prompt_points', 'Points of one prompt, clicks before it on the same frame included.'
+    ),
     DETECTIONS + 'min_score': _detection_option('min_score', 'Detections below are ignored.'),
     DETECTIONS + 'new_score': _detection_option(
         'new_score', 'Only detections from here on start objects, or correct them.'

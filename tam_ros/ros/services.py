@@ -9,17 +9,21 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from tam_ros.prompts import Prompt, PromptError
+from tam_ros.prompts import Prompt, PromptError, check_point_count
 from tam_ros.ros import conversions
+from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.worker import Worker
 from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
 from tam_ros.tracker.session import Session
+
+CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 
 
 class ObjectServices:
     """The services and the click topic of a node, acting on its session through its worker.
 
-    header_of_newest returns the header of the newest frame; it is called by the worker.
+    header_of_newest returns the header of the newest frame; it is called by the worker. warn says
+    something once.
     """
 
     def __init__(
@@ -28,11 +32,14 @@ class ObjectServices:
         worker: Worker,
         session: Session,
         header_of_newest: Callable[[], Header],
+        warn: Callable[[str], None],
     ):
         self._worker = worker
         self._session = session
         self._header = header_of_newest
+        self._warn = warn
         self._log = node.get_logger()
+        self._clicks = Inbox(worker, self._apply_click, CLICKS_KEPT)
         group = MutuallyExclusiveCallbackGroup()  # these wait for the worker; nothing else should
         for service_type, name, callback in (
             (AddPrompt, 'add_prompt', self._add_prompt),
@@ -45,6 +52,7 @@ class ObjectServices:
 
     def _add_prompt(self, request: AddPrompt.Request, response: AddPrompt.Response):
         def job() -> str:
+            check_point_count(len(request.points), self._session.options.max_prompt_points)
             prompt = conversions.request_to_prompt(request)
             result = self._session.add_prompt(
                 prompt, object_id=request.object_id, label=request.label
@@ -100,8 +108,8 @@ class ObjectServices:
 
     def _click(self, point: Point) -> None:
         """Take a click on an object as a refinement of it, one elsewhere as a new object."""
-        prompt = conversions.click_to_prompt(point)
-        self._worker.post(lambda: self._apply_click(prompt))
+        if not self._clicks.put(conversions.click_to_prompt(point)):
+            self._warn('clicks ignored: they come faster than they can be applied')
 
     def _apply_click(self, prompt: Prompt) -> None:
         try:

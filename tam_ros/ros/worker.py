@@ -1,14 +1,28 @@
-"""One thread that does all tracking: the newest frame wins, jobs come between frames."""
+"""One thread that does all tracking: the newest frame wins, jobs come between frames.
+
+Where both wait, they take turns: no flood of jobs delays the next frame by more than one of them,
+nor do frames that always wait keep jobs from being done.
+"""
 
 import functools
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Frame = TypeVar('Frame')
 Result = TypeVar('Result')
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done, once the frame of a number has been; future: of who waits for it."""
+
+    work: Callable
+    future: Future | None
+    after_frame: int
 
 
 class Worker(Generic[Frame]):
@@ -21,8 +35,9 @@ class Worker(Generic[Frame]):
         self._process_frame = process_frame
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
-        self._jobs: deque[tuple[Callable, Future | None]] = deque()
-        self._is_frame_first = False
+        self._jobs: deque[_Job] = deque()
+        self._offered = self._processed = 0  # numbers of the newest frame, and of the last one
+        self._is_frames_turn = False
         self._stopping = False
         self.dropped = 0  # frames replaced by newer ones before their turn
         self.failure: BaseException | None = None
@@ -37,12 +52,13 @@ class Worker(Generic[Frame]):
         with self._changed:
             self.dropped += self._waiting is not None
             self._waiting = frame
+            self._offered += 1
             self._changed.notify()
 
     def submit(
         self, job: Callable[[], Result], *, after_waiting: bool = False
     ) -> 'Future[Result]':
-        """Have a job done after the frame in progress, before the next; cancelled on stop.
+        """Have a job done after the frame in progress, in turn with frames; cancelled on stop.
 
         after_waiting: a frame that waits goes first, if there is one.
         """
@@ -59,8 +75,8 @@ class Worker(Generic[Frame]):
         with self._changed:
             if self._stopping or self.failure:
                 return False
-            self._is_frame_first |= after_waiting and self._waiting is not None
-            self._jobs.append((job, future))
+            is_frame_first = after_waiting and self._waiting is not None
+            self._jobs.append(_Job(job, future, self._offered if is_frame_first else 0))
             self._changed.notify()
         return True
 
@@ -88,22 +104,32 @@ class Worker(Generic[Frame]):
             self._changed.wait_for(lambda: self._stopping or self._jobs or self._waiting)
             if self._stopping:
                 return False
-            if self._jobs and not self._is_frame_first:
-                work, future = self._jobs.popleft()
-            else:
-                frame, self._waiting = self._waiting, None
-                work, future = functools.partial(self._process_frame, frame), None
-                self._is_frame_first = False
+            work, future = self._take_job() if self._is_jobs_turn() else self._take_frame()
         if future is None:
             work()
         elif future.set_running_or_notify_cancel():
             _resolve(future, work)
         return True
 
+    def _is_jobs_turn(self) -> bool:
+        if not self._jobs or self._waiting is None:
+            return bool(self._jobs)
+        return not self._is_frames_turn and self._jobs[0].after_frame <= self._processed
+
+    def _take_job(self) -> tuple[Callable, Future | None]:
+        self._is_frames_turn = True
+        job = self._jobs.popleft()
+        return job.work, job.future
+
+    def _take_frame(self) -> tuple[Callable, None]:
+        self._is_frames_turn, self._processed = False, self._offered
+        frame, self._waiting = self._waiting, None
+        return functools.partial(self._process_frame, frame), None
+
     def _cancel_jobs(self) -> None:
-        for _, future in self._jobs:
-            if future is not None:
-                future.cancel()
+        for job in self._jobs:
+            if job.future is not None:
+                job.future.cancel()
         self._jobs.clear()
 
 

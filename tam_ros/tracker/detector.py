@@ -196,7 +196,11 @@ class DetectionFeed:
                 self._correct(message, object_id, found)
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
-        self._session.correct(message.frame, found.given, object_id)
+        try:
+            self._session.correct(message.frame, found.given, object_id)
+        except PromptError as error:  # others have all its pixels
+            message.outcome.refused.append(str(error))
+            return
         self._corrected_ns[object_id] = message.frame.stamp_ns
         message.outcome.corrected.append(object_id)
 
@@ -265,7 +269,7 @@ class DetectionFeed:
                 result = session.start(frame, found.given, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
-                return
+                continue
             started.append(found.mask)
             outcome.started.append(result.object_id)
             self._own.add(result.object_id)

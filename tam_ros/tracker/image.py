@@ -25,7 +25,7 @@ class ImageSegmenter:
 
     def __init__(self, engine: Engine, image_rgb: np.ndarray):
         """Encode a (H, W, 3) uint8 image, which is not kept."""
-        check_image(image_rgb)
+        image_rgb = check_image(image_rgb)
         self._engine = engine
         self._size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         spec = engine.spec

@@ -16,6 +16,7 @@ RANGES = {  # smallest and largest value of each number
     'history_s': (0.0, 10.0),
     'history_frames': (1, 1000),
     'history_mb': (0.0, 65536.0),
+    'max_prompt_points': (1, 1000),
 }
 
 
@@ -39,6 +40,8 @@ class SessionOptions:
     history_s, history_frames, history_mb: how long, how many and how much (MiB) of the newest
     frames are kept encoded, for prompts that come late; the newest frame always is.
 
+    max_prompt_points: clicks that an object may have on one frame; each takes time.
+
     The others say when a mask is withheld (see `visibility`); ratios are parts of the quality
     that the object's masks usually have, and a benchmark engine uses none of them:
     confirm_s: seconds that a weak mask must last to be believed, or a doubtful one not to be.
@@ -60,6 +63,7 @@ class SessionOptions:
     history_s: float = 1.0
     history_frames: int = 32
     history_mb: float = 256.0
+    max_prompt_points: int = 100
 
     def __post_init__(self):
         if self.forecast not in FORECAST_TIMES:

@@ -8,7 +8,13 @@ import numpy as np
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemoryStore
 from tam_ros.masks import fill_small_holes
 from tam_ros.preprocess import logits_of_mask, network_mask
-from tam_ros.prompts import Prompt, PromptError, merge_prompts, network_points
+from tam_ros.prompts import (
+    Prompt,
+    PromptError,
+    check_point_count,
+    merge_prompts,
+    network_points,
+)
 from tam_ros.tracker.decoding import decode_mask, refusing_prompts
 from tam_ros.tracker.memory import plan_memories
 from tam_ros.tracker.track import Frame, Given, Track
@@ -24,11 +30,17 @@ class PromptDecoder:
         self._engine = engine
         self._store = store
 
-    def decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
+    def decode(
+        self, frame: Frame, prompt: Prompt, track: Track | None, *, max_points: int
+    ) -> Given:
         """Answer a prompt for a new object, or one that is tracked.
 
-        Raises PromptError where the network finds no object, or answers with no numbers.
+        max_points: clicks on the frame, earlier ones included. Raises PromptError for more, and
+        where the network finds no object, or answers with no numbers.
         """
+        if track is not None and track.given and track.given.frame_index == frame.index:
+            prompt = merge_prompts(track.given.prompt, prompt)
+        check_point_count(len(prompt.points_xy), max_points)
         given = self._decode(frame, prompt, track)
         if given.score <= 0:
             raise PromptError(
@@ -50,8 +62,6 @@ class PromptDecoder:
             return self._decode_given_mask(frame, prompt)
         prior = attended = None
         if track is not None:
-            if track.given and track.given.frame_index == frame.index:
-                prompt = merge_prompts(track.given.prompt, prompt)
             prior = _former_answer(frame, track)
             attended = self._attended(frame, track)
         points, labels = self._points(frame, prompt)

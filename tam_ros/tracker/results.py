@@ -12,8 +12,10 @@ from tam_ros.masks import (
     MaskCrop,
     label_image,
     resolve_overlaps,
+    tight_crop,
     upsample_around_mask,
 )
+from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import Forecast, Motion
 
 
@@ -53,6 +55,42 @@ class FrameMasks:
             crops = {key: crop.tight() for key, crop in present.items()}
         return {key: crops.get(key) for key in self._logits}
 
+    def has_pixel(self, object_id: int) -> bool:
+        """Return whether a pixel of the image is the object's; masks are made only in doubt."""
+        if object_id not in self._logits:
+            return False
+        if 'crops' not in self.__dict__ and self._surely_has_pixel(object_id):
+            return True
+        return self.crops[object_id] is not None
+
+    def _surely_has_pixel(self, object_id: int) -> bool:
+        """Between four positive logits is a pixel, where pixels are no coarser than logits."""
+        positive = self._logits[object_id] > 0
+        height, width = positive.shape
+        if self.size_wh[0] < width or self.size_wh[1] < height:
+            return False
+        both = positive[1:] & positive[:-1]
+        if not (both[:, 1:] & both[:, :-1]).any():
+            return False
+        return not (self._exclusive and self._may_share(object_id))
+
+    def _may_share(self, object_id: int) -> bool:
+        """Return whether another object is so near that interpolation may reach both."""
+        reaches = self._reaches
+        x0, y0, x1, y1 = reaches[object_id]
+        return any(
+            x0 < right and left < x1 and y0 < bottom and top < y1
+            for other, (left, top, right, bottom) in reaches.items()
+            if other != object_id
+        )
+
+    @cached_property
+    def _reaches(self) -> dict[int, tuple[int, int, int, int]]:
+        """The box of each object's positive logits and one cell around it, x1 and y1 exclusive."""
+        found = {key: tight_crop(0, 0, logits > 0) for key, logits in self._logits.items()}
+        boxes = {key: crop.box_xyxy for key, crop in found.items() if crop is not None}
+        return {k: (x0 - 1, y0 - 1, x1 + 1, y1 + 1) for k, (x0, y0, x1, y1) in boxes.items()}
+
 
 @dataclass(frozen=True)
 class ObjectResult:
@@ -61,7 +99,7 @@ class ObjectResult:
     score: predicted IoU of the mask in [0, 1], 0 where the object is not visible.
     logits: (m, m) float32 low-resolution mask logits over the whole image.
     motion: how the object moves; None where it is not visible or the session does not forecast.
-    stamp_ns: of the frame.
+    stamp_ns: that the frame's image came with.
     """
 
     object_id: int
@@ -78,6 +116,11 @@ class ObjectResult:
         return self.motion and self.motion.forecast(time_ns, self._masks.size_wh)
 
     @property
+    def has_pixel(self) -> bool:
+        """Whether there is a mask, which is not made for it if that is plain."""
+        return self._masks.has_pixel(self.object_id)
+
+    @property
     def mask(self) -> MaskCrop | None:
         """The mask at image resolution, cropped to its box; None for an absent object."""
         return self._masks.crops.get(self.object_id)
@@ -92,13 +135,18 @@ class ObjectResult:
 class FrameResult:
     """All objects in one frame, in order of their ids.
 
-    reset_reason says why the tracker started anew with this frame, if it did.
+    reset_reason says why the tracker started anew with this frame, if it did. left_out says why
+    the frame was not looked at, if so: it has no objects then, and those tracked are as before.
+    remark: what else is odd about the stream, said once. stamp_ns: the frame's time, which goes by
+    the clock of arrival where stamps stand still.
     """
 
     stamp_ns: int
     size_wh: tuple[int, int]
     objects: Sequence[ObjectResult]
     reset_reason: str = ''
+    left_out: Remark | None = None
+    remark: Remark | None = None
 
     def label_image(self) -> np.ndarray:
         """Return a (H, W) uint16 image whose pixels are object ids, 0 where there is none."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from tam_ros.engine.base import Engine
 from tam_ros.preprocess import check_image, resize_video_frame
-from tam_ros.prompts import Prompt, PromptError, check_prompt
+from tam_ros.prompts import Prompt, PromptError, check_point_count, check_prompt, check_stamp
+from tam_ros.tracker.continuity import Arrival, Continuity, Step, Verdict
 from tam_ros.tracker.decoding import refusing_prompts
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.history import History
@@ -22,12 +23,11 @@ from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy, ObjectMemory
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompting import PromptDecoder
-from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
+from tam_ros.tracker.results import FrameResult, ObjectResult
+from tam_ros.tracker.showing import LARGEST_ID, check_pixels, show_newest, show_prompted
 from tam_ros.tracker.track import Frame, Given, Track
 from tam_ros.tracker.tracking import Tracking
 from tam_ros.tracker.warm_up import warm_up
-
-LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 
 
 class Session:
@@ -35,7 +35,8 @@ class Session:
 
     engine: runs the network. max_objects and max_prompted_frames bound the memory, which is
     allocated here once. policy chooses memories (see `policies`), and may bound the objects too.
-    clock: seconds, by which late objects are carried on without delaying the others.
+    clock: seconds, by which late objects are carried on without delaying the others, and time goes
+    where stamps stand still.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Session:
         self._tracking = Tracking(engine, self._store)
         self._late = LateTracks(self._tracking, clock)
         self._history = History()
+        self._continuity = Continuity()
+        self._frame_count = 0
         self._tracks: dict[int, Track] = {}  # those that are seen in, or missed from, every frame
         self._last_id = 0
 
@@ -79,27 +82,31 @@ class Session:
 
     # -- what a user calls ------------------------------------------------------------------
 
-    def step(self, image_rgb: np.ndarray, stamp_ns: int) -> FrameResult:
+    def step(self, image_rgb: np.ndarray, stamp_ns: int, *, frame_id: str = '') -> FrameResult:
         """Process a frame and return every object in it.
 
-        image_rgb: (H, W, 3) uint8, not kept. stamp_ns: its time; a stamp before the last one, or
-        another image size, resets the session first, as the result then says. Raises
+        image_rgb: (H, W, 3) uint8, not kept. stamp_ns: its time. frame_id: its camera. A frame
+        that does not fit those before it is left out, or resets the session first, as the result
+        then says (see `continuity`). Raises ValueError for another image or stamp, and
         NotFiniteError where the network answers with no numbers; objects are then as they were.
         """
-        check_image(image_rgb)
+        image_rgb, stamp_ns = check_image(image_rgb), check_stamp(stamp_ns)
         started = self._clock()
-        reset_reason = self._reason_to_reset((image_rgb.shape[1], image_rgb.shape[0]), stamp_ns)
-        if reset_reason:
-            self.reset()
-            self._history.clear()
+        size_wh = (image_rgb.shape[1], image_rgb.shape[0])
+        arrival = Arrival(stamp_ns, size_wh, frame_id, round(started * 1e9))
+        verdict = self._continuity.judge(arrival)
+        if verdict.step is Step.LEAVE_OUT:
+            return FrameResult(stamp_ns, size_wh, (), left_out=verdict.why, remark=verdict.remark)
+        reset_reason = self._follow_time(verdict)
         self._remember_prompts()
-        frame = self._encode(image_rgb, stamp_ns)
+        frame = self._encode(image_rgb, verdict.time_ns, stamp_ns)
         if self._tracks:
             self._tracking.track(frame, list(self._tracks.values()), self.options)
         budget_s = self._clock() - started
         self._admit(self._late.carry(self._history, self.options, budget_s))
         self._history.trim(self.options)  # of what objects were seen to be as well
-        return replace(self._follow_motion(self.latest()), reset_reason=reset_reason)
+        result = self._note_shown(self._follow_motion(self.latest()))
+        return replace(result, reset_reason=reset_reason, remark=verdict.remark)
 
     def add_prompt(
         self, prompt: Prompt, *, object_id: int = 0, label: str = '', tentative: bool = False
@@ -115,13 +122,13 @@ class Session:
         track = self._find(object_id) if object_id else None
         if track is None:
             self._check_room()
+        max_points = self.options.max_prompt_points
+        check_point_count(len(prompt.points_xy), max_points)  # before any of them is looked at
         prompt = check_prompt(prompt, frame.size_wh, is_new=track is None)
-        given = self._decoder.decode(frame, prompt, track)
+        given = self._decoder.decode(frame, prompt, track, max_points=max_points)
         if track is None:
             return self.start(frame, given, label=label, tentative=tentative)
-        track.label = label or track.label
-        track.tentative &= tentative
-        return self.correct(frame, given, object_id)
+        return self.correct(frame, given, object_id, label=label, tentative=tentative)
 
     def confirm(self, object_id: int) -> None:
         """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
@@ -157,23 +164,7 @@ class Session:
 
     def latest(self) -> FrameResult:
         """Return the newest frame with all that prompts changed since; needs a frame."""
-        frame = self._history.newest
-        visible = {t.object_id: t.logits for t in self._tracks.values() if t.visible}
-        masks = FrameMasks(visible, frame.size_wh, exclusive=self.options.exclusive_masks)
-        objects = tuple(
-            ObjectResult(
-                track.object_id,
-                track.label,
-                self._state(track),
-                track.iou if track.visible else 0.0,
-                track.logits,
-                masks,
-                track.motion_at(frame.stamp_ns),
-                stamp_ns=frame.stamp_ns,
-            )
-            for track in self._tracks.values()
-        )
-        return FrameResult(frame.stamp_ns, frame.size_wh, objects)
+        return show_newest(self._history.newest, self._tracks.values(), self.options)
 
     # -- what detections need beside it -------------------------------------------------------
 
@@ -181,11 +172,18 @@ class Session:
         """Return the frame of a stamp, or the newest; raises PromptError where there is none."""
         if not self.has_frame:
             raise PromptError('no frame has arrived yet: is the camera publishing?')
-        return self._history.newest if stamp_ns is None else self._history.at(stamp_ns)
+        if stamp_ns is None or self._continuity.stands_at(stamp_ns):
+            return self._history.newest
+        return self._history.at(stamp_ns)
 
     def is_ahead(self, stamp_ns: int) -> bool:
         """Return whether a stamp belongs to a frame that is yet to come."""
         return self._history.is_ahead(stamp_ns)
+
+    def ahead_s(self, stamp_ns: int) -> float:
+        """Return how many seconds a stamp is ahead of the newest frame; 0 before the first."""
+        newest = self._history.newest
+        return (stamp_ns - newest.stamp_ns) * 1e-9 if newest else 0.0
 
     def has_caught_up(self, frame: Frame) -> bool:
         """Return whether all objects have been looked for in a frame, or started after it."""
@@ -203,8 +201,12 @@ class Session:
     def start(
         self, frame: Frame, given: Given, *, label: str = '', tentative: bool = False
     ) -> ObjectResult:
-        """Start an object with what its prompt was answered; raises PromptError without room."""
+        """Start an object with what its prompt was answered.
+
+        Raises PromptError without room, or where no pixel of the frame would be the object's.
+        """
         self._check_room()
+        check_pixels(frame, given, self.tracks, self.options)
         track = Track(
             self._next_id(),
             label,
@@ -215,16 +217,29 @@ class Session:
             given.score,
             given.iou,
             visible_ns=frame.stamp_ns,
+            shown_ns=frame.stamp_ns,
             tentative=tentative,
         )
         return self._answer(track, frame, given)
 
-    def correct(self, frame: Frame, given: Given, object_id: int) -> ObjectResult:
-        """Take a prompt's answer as that of an object; raises PromptError for an unknown id.
+    def correct(
+        self,
+        frame: Frame,
+        given: Given,
+        object_id: int,
+        *,
+        label: str = '',
+        tentative: bool = True,
+    ) -> ObjectResult:
+        """Take a prompt's answer as that of an object.
 
-        In an earlier frame, it takes the place of all that was remembered since.
+        In an earlier frame, it takes the place of all that was remembered since. Raises
+        PromptError for an unknown id, or where no pixel of the frame would be the object's.
         """
         track = self._find(object_id)
+        check_pixels(frame, given, self.tracks, self.options, object_id=object_id)
+        track.label = label or track.label
+        track.tentative &= tentative
         if track.owes_memory and given.frame_index != track.given.frame_index:
             self._remember_prompts()
         if track.object_id in self._late.tracks or frame is self._history.newest:
@@ -237,30 +252,33 @@ class Session:
             track.visibility.start(given.sighting(frame.stamp_ns))
             with refusing_prompts():
                 self._tracking.track(self._history.newest, [track], self.options)
-        return self._result_on(frame, track)
+        return show_prompted(frame, track, self.tracks, self.options)
 
     # -- frames -----------------------------------------------------------------------------
 
-    def _reason_to_reset(self, size_wh: tuple[int, int], stamp_ns: int) -> str:
-        frame = self._history.newest
-        if frame is None:
-            return ''
-        if size_wh != frame.size_wh:
-            old, new = ('x'.join(map(str, size)) for size in (frame.size_wh, size_wh))
-            return f'image size changed from {old} to {new}'
-        if stamp_ns < frame.stamp_ns:
-            return f'time jumped back by {(frame.stamp_ns - stamp_ns) * 1e-9:.3f} s'
+    def _follow_time(self, verdict: Verdict) -> str:
+        """Forget what a frame does not go on from; return why all objects are forgotten, if so."""
+        if verdict.step is Step.RESET:
+            self.reset()
+            self._history.clear()
+            return verdict.why.text
+        if verdict.step is Step.REWIND:
+            self._remember_prompts()
+            self._history.clear()
+            for track in self.tracks.values():
+                track.turn_back(verdict.time_ns)
         return ''
 
-    def _encode(self, image_rgb: np.ndarray, stamp_ns: int) -> Frame:
+    def _encode(self, image_rgb: np.ndarray, stamp_ns: int, given_ns: int) -> Frame:
         """Encode a frame, the newest from now on."""
-        newest, size_wh = self._history.newest, (image_rgb.shape[1], image_rgb.shape[0])
+        size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         spec = self._engine.spec
         features = self._engine.encode_image(
             resize_video_frame(image_rgb, spec.image_size, spec.resampling)
         )
-        index = newest.index + 1 if newest else 0
-        frame = Frame(index, stamp_ns, size_wh, features, self._engine.nbytes(features))
+        index, self._frame_count = self._frame_count, self._frame_count + 1
+        nbytes = self._engine.nbytes(features)
+        frame = Frame(index, stamp_ns, given_ns, size_wh, features, nbytes)
         self._history.add(frame)
         self._history.trim(self.options)
         return frame
@@ -294,13 +312,12 @@ class Session:
         motion = self._tracks[found.object_id].motion_at(self._history.newest.stamp_ns)
         return replace(found, motion=motion)
 
-    def _state(self, track: Track) -> ObjectState:
-        if track.tentative:
-            return ObjectState.TENTATIVE
-        if track.visible:
-            return ObjectState.TRACKED
-        unseen_s = (self._history.newest.stamp_ns - track.visible_ns) * 1e-9
-        return ObjectState.LOST if unseen_s > self.options.lost_after_s else ObjectState.OCCLUDED
+    def _note_shown(self, result: FrameResult) -> FrameResult:
+        """Note which objects have a pixel in the newest frame; return its result."""
+        for found in result.objects:
+            if found.has_pixel:
+                self._tracks[found.object_id].shown_ns = result.stamp_ns
+        return result
 
     # -- prompts ----------------------------------------------------------------------------
 
@@ -331,7 +348,7 @@ class Session:
         """Make a prompt's answer the object's newest, and let it go on from that frame."""
         track.given, track.logits = given, given.logits
         track.score, track.iou = given.score, given.iou
-        track.visible, track.visible_ns = True, frame.stamp_ns
+        track.visible, track.visible_ns, track.shown_ns = True, frame.stamp_ns, frame.stamp_ns
         track.visibility.start(given.sighting(frame.stamp_ns))
         track.motion = None  # what a prompt changes is no motion
         if track.frame_index != frame.index:
@@ -343,22 +360,7 @@ class Session:
             return self._follow_motion(self.latest()).find(track.object_id)
         self._tracking.remember_prompts(frame, [track])
         self._late.tracks[track.object_id] = track
-        return self._result_on(frame, track)
-
-    def _result_on(self, frame: Frame, track: Track) -> ObjectResult:
-        """Return the answer to an object's prompt on an earlier frame, among the others there."""
-        known, given = self.tracks, track.given
-        visible = {i: seen.logits for i, seen in frame.seen.items() if seen.visible and i in known}
-        masks = FrameMasks(visible, frame.size_wh, exclusive=self.options.exclusive_masks)
-        return ObjectResult(
-            track.object_id,
-            track.label,
-            ObjectState.TENTATIVE if track.tentative else ObjectState.TRACKED,
-            given.iou,
-            given.logits,
-            masks,
-            stamp_ns=frame.stamp_ns,
-        )
+        return show_prompted(frame, track, self.tracks, self.options)
 
     def _find(self, object_id: int) -> Track:
         tracks = self.tracks

@@ -60,6 +60,7 @@ class Track:
     score: float
     iou: float
     visible_ns: int  # when last seen
+    shown_ns: int  # when last seen with a pixel of its own
     visible: bool = True
     tentative: bool = False
     visibility: Visibility = field(default_factory=Visibility)
@@ -71,6 +72,13 @@ class Track:
     def owes_memory(self) -> bool:
         """Whether the last prompt's answer is yet to be remembered."""
         return self.given is not None and self.given.pointer is not None
+
+    def turn_back(self, stamp_ns: int) -> None:
+        """Go on at a time before the newest frame, whose stamp was wrong."""
+        self.visible_ns = min(self.visible_ns, stamp_ns)
+        self.shown_ns = min(self.shown_ns, stamp_ns)
+        self.motion = None
+        self.visibility.turn_back(stamp_ns)
 
     def motion_at(self, stamp_ns: int) -> Motion | None:
         """Return the motion if the object was seen at that time."""
@@ -90,11 +98,13 @@ class Seen:
 class Frame:
     """One processed frame: what prompts on it need.
 
-    features_bytes: what they occupy. seen: the answers of objects, by their ids.
+    features_bytes: what they occupy. seen: the answers of objects, by their ids. stamp_ns: its
+    time; where stamps stand still, it is not the one that came with the image, given_ns.
     """
 
     index: int
     stamp_ns: int
+    given_ns: int
     size_wh: tuple[int, int]
     features: Array
     features_bytes: int

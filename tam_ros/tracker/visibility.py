@@ -84,6 +84,14 @@ class Visibility:
         if sighting is not None:
             self._seen.append(replace(sighting, quality=0.0))
 
+    def turn_back(self, stamp_ns: int) -> None:
+        """Have nothing be later than a time, before that of the last sighting."""
+        self._seen = deque(
+            (replace(s, stamp_ns=min(s.stamp_ns, stamp_ns)) for s in self._seen),
+            maxlen=MOST_SIGHTINGS,
+        )
+        self._since_ns = None
+
     def judge(self, sighting: Sighting | None, options: SessionOptions) -> Verdict:
         """Judge the next frame's mask."""
         if sighting is None:

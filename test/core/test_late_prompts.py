@@ -103,6 +103,7 @@ def test_frames_are_found_by_the_nearest_stamp(stream):
     for offset, index in ((MS - half, 4), (0, 4), (half, 4), (half + MS, 5)):
         prompt = Prompt([(100, 60)], stamp_ns=stamp(4) + offset)
         assert stream.session.add_prompt(prompt).stamp_ns == stamp(index)
+        stream.session.reset()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,8 @@ def test_objects_on_the_way_can_be_removed_and_take_room():
 
 def test_a_loop_of_the_clip_forgets_its_frames(stream):
     stream.session.add_prompt(click(100, 60, index=3))
-    assert stream.session.step(IMAGE, 0).reset_reason
+    results = [stream.session.step(IMAGE, stamp(i)) for i in range(3)]
+    assert [bool(r.reset_reason) for r in results] == [False, False, True]
     with pytest.raises(PromptError, match='newer than the newest frame'):
         stream.session.add_prompt(click(100, 60, index=3))
 

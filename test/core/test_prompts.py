@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from tam_ros.preprocess import (
     logits_of_mask,
@@ -36,6 +38,101 @@ MASK[100:200, 100:300] = True
 )
 def test_bad_prompt_is_named(prompt, message):
     with pytest.raises(PromptError, match=message):
+        check_prompt(prompt, SIZE, is_new=True)
+
+
+POINT = np.array([[3.0, 4.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    'points',
+    [
+        [[3, 4]],
+        (3, 4),
+        np.array([[3, 4]], np.int16),
+        torch.tensor([[3.0, 4.0]], requires_grad=True),
+    ],
+)
+def test_points_of_any_library_mean_what_they_say(points):
+    np.testing.assert_array_equal(Prompt(points).points_xy, POINT)
+    assert Prompt(points).point_labels.tolist() == [1]
+
+
+@pytest.mark.parametrize('nothing', [None, [], np.zeros((0, 3))])
+def test_no_points_are_none(nothing):
+    assert Prompt(nothing, box_xyxy=[1, 2, 3, 4]).points_xy.shape == (0, 2)
+
+
+BOX = (1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    'box', [[1, 2, 3, 4], [[1, 2, 3, 4]], [[1, 2], [3, 4]], torch.tensor([1, 2, 3, 4]), BOX]
+)
+def test_boxes_of_any_form_mean_what_they_say(box):
+    assert Prompt(box_xyxy=box).box_xyxy == BOX
+    assert check_prompt(Prompt(box_xyxy=box), SIZE, is_new=True).box_xyxy == BOX
+
+
+@pytest.mark.parametrize(
+    'mask',
+    [
+        MASK.astype(np.uint8) * 255,
+        MASK.astype(np.int64),
+        MASK[None],
+        MASK[..., None],
+        MASK.tolist(),
+        torch.from_numpy(MASK),
+        Image.fromarray(MASK),
+        Image.fromarray(MASK.astype(np.uint8) * 255),
+    ],
+    ids=['0 and 255', 'int', 'leading axis', 'channel', 'list', 'tensor', 'bits', 'grey'],
+)
+def test_masks_of_any_library_mean_what_they_say(mask):
+    checked = check_prompt(Prompt(mask=mask), SIZE, is_new=True).mask
+    assert checked.dtype == bool
+    np.testing.assert_array_equal(checked, MASK)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'points_xy': np.zeros((4, 3))}, r'points_xy has shape \(4, 3\): give \(N, 2\)'),
+        ({'points_xy': [1, 2, 3, 4]}, r'points_xy has shape \(4,\)'),
+        ({'points_xy': np.zeros((2, 1, 2))}, r'points_xy has shape \(2, 1, 2\)'),
+        ({'points_xy': [[1, 2], [3]]}, 'points_xy of type list is no array'),
+        ({'points_xy': 'here'}, 'points_xy of type str is an array of <U4: give numbers'),
+        ({'points_xy': [[1j, 2]]}, 'array of complex128'),
+        ({'points_xy': [[1, 1]], 'point_labels': [[1], [0]]}, r'point_labels has shape \(2, 1\)'),
+        ({'points_xy': [[1, 1]], 'point_labels': [0.7]}, r'point_labels \[0.7\]: use 1'),
+        ({'points_xy': [[1, 1]], 'point_labels': [float('nan')]}, r'point_labels \[nan\]: use 1'),
+        ({'box_xyxy': np.zeros((2, 4))}, r'box_xyxy has shape \(2, 4\): give one box'),
+        ({'box_xyxy': np.zeros((4, 1))}, r'box_xyxy has shape \(4, 1\)'),
+        ({'box_xyxy': []}, r'box_xyxy has shape \(0,\)'),
+        ({'box_xyxy': [None] * 4}, 'box_xyxy of type list is an array of object'),
+        ({'mask': np.zeros((480, 640, 3), np.uint8)}, r'mask has shape \(480, 640, 3\)'),
+        ({'mask': np.zeros((2, 480, 640), bool)}, r'mask has shape \(2, 480, 640\)'),
+        (
+            {'mask': MASK.astype(np.float32)},
+            'mask is float32: give bool, such as probability',
+        ),
+        ({'mask': 7}, r'mask has shape \(\)'),
+        ({'stamp_ns': 0.5}, 'stamp_ns is 0.5: give nanoseconds as an int'),
+    ],
+)
+def test_arrays_of_other_shapes_and_types_are_named(arguments, message):
+    with pytest.raises(PromptError, match=message):
+        Prompt(**arguments)
+
+
+def test_size_of_a_mask_is_compared_before_any_pixel():
+    class Unread(np.ndarray):
+        def __ne__(self, other):
+            raise AssertionError('a pixel was compared')
+
+    prompt = Prompt()
+    object.__setattr__(prompt, 'mask', np.zeros((9, 9), np.uint8).view(Unread))
+    with pytest.raises(PromptError, match='the mask is 9x9'):
         check_prompt(prompt, SIZE, is_new=True)
 
 

@@ -1,11 +1,14 @@
 """The session's rules, with an engine that has no network."""
 
 import gc
+import itertools
 import sys
 
 import numpy as np
 import pytest
+import torch
 from fake_engine import FakeEngine
+from PIL import Image
 
 from tam_ros.prompts import Prompt, PromptError
 from tam_ros.tracker.options import SessionOptions
@@ -46,10 +49,10 @@ def test_prompt_is_answered_on_the_newest_frame(session):
 
 
 def test_ids_are_never_used_again(session):
-    for _ in range(3):
-        session.add_prompt(click(50, 50))
+    for x in (50, 150, 250):
+        session.add_prompt(click(x, 50))
     session.remove(3)
-    assert session.add_prompt(click(50, 50)).object_id == 4
+    assert session.add_prompt(click(250, 50)).object_id == 4
     session.reset()
     assert session.add_prompt(click(50, 50)).object_id == 5
 
@@ -200,12 +203,72 @@ def test_hidden_object_is_occluded_then_lost_then_tracked(fake):
     assert states[26] == ObjectState.TRACKED
 
 
-def test_size_change_resets_and_says_so(session):
+def test_size_change_that_lasts_resets_and_says_so(session):
     session.add_prompt(click(100, 60))
-    result = session.step(np.zeros((120, 160, 3), np.uint8), 1)
+    smaller = np.zeros((120, 160, 3), np.uint8)
+    for t in (1, 2):
+        result = session.step(smaller, t)
+        assert result.left_out.text == 'image size changed from 320x240 to 160x120'
+        assert result.objects == ()
+        assert len(session.objects) == 1
+    result = session.step(smaller, 3)
     assert result.reset_reason == 'image size changed from 320x240 to 160x120'
-    assert result.objects == ()
-    assert session.step(np.zeros((120, 160, 3), np.uint8), 2).reset_reason == ''
+    assert (result.left_out, result.objects) == (None, ())
+    assert session.step(smaller, 4).reset_reason == ''
+
+
+@pytest.mark.parametrize(
+    ('image', 'stamp_ns'),
+    [
+        (IMAGE, 5 * SECOND - 8_000_000),
+        (IMAGE, 0),
+        (np.zeros((264, 320, 3), np.uint8), 5 * SECOND + 1),
+        (IMAGE, 3605 * SECOND),
+    ],
+    ids=['late', 'zero', 'damaged height', 'an hour ahead'],
+)
+def test_an_odd_frame_is_left_out_and_every_object_stays(session, fake, image, stamp_ns):
+    session.step(IMAGE, 5 * SECOND)
+    session.add_prompt(click(100, 60))
+    before = session.objects
+    fake.stages()
+    result = session.step(image, stamp_ns)
+    assert result.left_out
+    assert (result.objects, result.reset_reason) == ((), '')
+    assert fake.stages() == []
+    assert session.latest().stamp_ns == 5 * SECOND
+    np.testing.assert_array_equal(session.objects[0].logits, before[0].logits)
+    result = session.step(IMAGE, 5 * SECOND + 33_000_000)
+    assert result.left_out is None
+    assert [o.state for o in result.objects] == [ObjectState.TRACKED]
+
+
+def test_a_frame_that_was_ahead_costs_no_object(session):
+    session.step(IMAGE, SECOND)
+    session.add_prompt(click(100, 60))
+    session.step(IMAGE, 9 * SECOND)
+    session.add_prompt(click(101, 60), object_id=1)  # remembered, though its frame is forgotten
+    results = [session.step(IMAGE, SECOND + t * SECOND // 30) for t in range(1, 8)]
+    assert [bool(r.left_out) for r in results] == [True, True] + [False] * 5
+    assert not any(r.reset_reason for r in results)
+    for result in results[2:]:
+        assert [o.state for o in result.objects] == [ObjectState.TRACKED]
+        assert result.objects[0].mask.contains(100, 60)
+    assert session.latest().stamp_ns == SECOND + 7 * SECOND // 30
+
+
+def test_objects_are_lost_by_the_clock_of_arrival_where_stamps_stand_still(fake):
+    now_s = itertools.count(step=0.1)
+    session = Session(fake, SessionOptions(lost_after_s=1.0), clock=lambda: next(now_s) / 2)
+    results = [session.step(IMAGE, 7 * SECOND) for _ in range(12)]
+    assert [r.remark.kind for r in results if r.remark] == ['standing stamps']
+    session.add_prompt(Prompt([[100, 60]], stamp_ns=7 * SECOND))
+    assert session.objects[0].stamp_ns == 7 * SECOND
+    fake.present = [-3.0]
+    states = [session.step(IMAGE, 7 * SECOND).objects[0].state for _ in range(30)]
+    assert states[0] == ObjectState.OCCLUDED
+    assert states[-1] == ObjectState.LOST
+    assert session.objects[0].stamp_ns == 7 * SECOND
 
 
 def test_backward_time_resets_and_says_so(session):
@@ -256,6 +319,103 @@ def test_interactive_mode_fills_small_holes():
     result = session.add_prompt(click(101, 60), object_id=1)
     assert (result.logits[20:22, 20:22] > 0).all()
     assert (result.logits[40:44, 40:44] < 0).all()
+
+
+def test_the_second_of_two_equal_prompts_is_refused(session):
+    pixels = session.add_prompt(click(100, 60)).mask.mask.sum()
+    with pytest.raises(PromptError, match=f'all {pixels} pixels of the answer belong to object 1'):
+        session.add_prompt(click(100, 60))
+    assert [o.object_id for o in session.objects] == [1]
+    other = session.add_prompt(click(250, 60)).object_id
+    before = session.objects
+    with pytest.raises(PromptError, match='belong to object 1: refine that with object_id 1'):
+        session.correct(
+            session.frame_at(None), session.tracks[1].given, other, label='no', tentative=False
+        )
+    assert [(o.label, o.box_xyxy) for o in session.objects] == [
+        (o.label, o.box_xyxy) for o in before
+    ]
+    session.options = SessionOptions(exclusive_masks=False)
+    assert session.add_prompt(click(100, 60)).mask.mask.sum() == pixels
+
+
+def test_an_object_that_another_covers_is_occluded_then_lost(fake):
+    session = Session(fake, SessionOptions(lost_after_s=1.0))
+    session.step(IMAGE, 0)
+    session.add_prompt(click(100, 60))
+    fake.radius = 20
+    session.add_prompt(click(100, 60))  # its logits are better everywhere
+    states = [[(o.state, o.score > 0, o.mask is not None) for o in session.objects]]
+    for t in range(1, 15):
+        result = session.step(IMAGE, t * SECOND // 10)
+        states.append([(o.state, o.score > 0, o.mask is not None) for o in result.objects])
+    shown = (ObjectState.TRACKED, True, True)
+    assert [second for _, second in states] == [shown] * 15
+    assert [first for first, _ in states[:11]] == [(ObjectState.OCCLUDED, False, False)] * 11
+    assert states[11][0] == (ObjectState.LOST, False, False)
+    session.remove(2)
+    assert session.step(IMAGE, 2 * SECOND).objects[0].state == ObjectState.TRACKED
+
+
+@pytest.mark.parametrize(('width', 'height'), [(1, 100), (3, 200), (8, 8)])
+def test_a_mask_too_small_to_be_seen_is_refused_with_what_is_needed(fake, width, height):
+    session = Session(fake)
+    session.step(np.zeros((480, 854, 3), np.uint8), 0)
+    mask = np.zeros((480, 854), bool)
+    mask[100 : 100 + height, 205 : 205 + width] = True
+    with pytest.raises(PromptError, match=rf'the mask of {width * height} pixels (has no|vanish)'):
+        session.add_prompt(Prompt(mask=mask))
+    assert session.objects == ()
+    mask[100:115, 205:232] = True  # 27x15, which the refusal names
+    assert session.add_prompt(Prompt(mask=mask)).mask.mask.any()
+
+
+def test_an_answer_without_a_pixel_is_refused(session, fake):
+    fake.radius = 0.01
+    with pytest.raises(PromptError, match=r'the answer has no pixel left .* about 10x8 pixels'):
+        session.add_prompt(click(101, 61))
+    assert session.objects == ()
+
+
+def test_more_points_than_allowed_are_refused_also_in_parts(session):
+    session.options = SessionOptions(max_prompt_points=3)
+    with pytest.raises(PromptError, match=r'4 points on one frame, where .* have 3 \(max_prompt'):
+        session.add_prompt(Prompt([[100, 60]] * 4))
+    session.add_prompt(click(100, 60))
+    session.add_prompt(Prompt([[100, 60]] * 2), object_id=1)
+    with pytest.raises(PromptError, match='4 points on one frame'):
+        session.add_prompt(click(100, 60), object_id=1)
+    session.step(IMAGE, 1)
+    session.add_prompt(click(100, 60), object_id=1)
+
+
+@pytest.mark.parametrize('stamp_ns', [None, 0.033, '7', np.float64(5)])
+def test_stamps_that_are_no_nanoseconds_are_named(stamp_ns):
+    with pytest.raises(ValueError, match='stamp_ns is .*: give nanoseconds as an int'):
+        Session(FakeEngine()).step(IMAGE, stamp_ns)
+
+
+@pytest.mark.parametrize(
+    'image',
+    [
+        None,
+        [],
+        np.zeros((4, 0, 3), np.uint8),
+        Image.new('L', (4, 4)),
+        np.zeros((4, 4, 4), np.uint8),
+    ],
+    ids=['none', 'list', 'no column', 'grey', 'four channels'],
+)
+def test_other_images_are_refused(image):
+    with pytest.raises(ValueError, match='image .*'):
+        Session(FakeEngine()).step(image, 0)
+
+
+def test_images_of_other_libraries_are_read():
+    session = Session(FakeEngine())
+    picture = np.random.default_rng(0).integers(0, 255, (8, 6, 3), np.uint8)
+    for image in (Image.fromarray(picture), torch.from_numpy(picture), picture[..., ::-1]):
+        assert session.step(image, np.int64(5)).size_wh == (6, 8)
 
 
 def test_wrong_images_are_named():

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from tracker import pixels_of, prompt
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
-from tam_ros.prompts import PromptError
+from tam_ros.prompts import PromptError, check_prompt
 from tam_ros.ros import conversions
 from tam_ros.ros.conversions import ImageError, image_to_rgb
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
@@ -154,7 +154,9 @@ def test_mask_of_a_request_is_true_where_it_is_not_zero(padding):
     pixels = np.array([[0, 1, 255], [7, 0, 0]], np.uint8)
     request = prompt()
     request.mask = image_message(pixels, 'mono8', padding=padding)
-    assert (conversions.request_to_prompt(request).mask == (pixels > 0)).all()
+    checked = check_prompt(conversions.request_to_prompt(request), (3, 2), is_new=True)
+    assert checked.mask.dtype == bool
+    np.testing.assert_array_equal(checked.mask, pixels > 0)
 
 
 def test_mask_without_its_bytes_is_refused():

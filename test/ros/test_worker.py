@@ -148,3 +148,26 @@ def test_failure_is_kept_and_cancels_jobs(work):
         with pytest.raises(CancelledError):
             future.result(SOON_S)
     assert worker.failure is error
+
+
+def test_jobs_and_frames_take_turns_where_both_wait(worker, work):
+    jobs = [worker.submit(lambda i=i: work.done.append(i)) for i in range(4)]
+    for i in range(3):
+        worker.offer(f'frame {i}')
+        work.may_go_on.release()
+        assert work.started.acquire(timeout=SOON_S)
+    finish(worker, work)
+    assert all(job.done() for job in jobs)
+    assert work.done == ['first', 0, 'frame 0', 1, 'frame 1', 2, 'frame 2', 3]
+
+
+def test_jobs_that_wait_for_frames_are_done_although_a_frame_always_waits(worker, work):
+    jobs = []
+    for i in range(4):
+        worker.offer(f'frame {i}')
+        jobs.append(worker.submit(lambda i=i: work.done.append(i), after_waiting=True))
+        work.may_go_on.release()
+        assert work.started.acquire(timeout=SOON_S)
+    finish(worker, work)
+    assert [done for done in work.done if isinstance(done, int)] == [0, 1, 2, 3]
+    assert work.done.index(0) < work.done.index('frame 2')

@@ -1,0 +1,121 @@
+"""What is shown of objects in a frame: their results, and that each has a pixel of its own."""
+
+import math
+from collections.abc import Collection, Iterable
+
+import numpy as np
+
+from tam_ros.masks import MaskCrop, upsample_around_mask
+from tam_ros.prompts import PromptError
+from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
+from tam_ros.tracker.track import Frame, Given, Track
+
+LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
+
+
+def show_newest(frame: Frame, tracks: Iterable[Track], options: SessionOptions) -> FrameResult:
+    """Return the result of the newest frame, in which these objects have been looked for."""
+    tracks = list(tracks)
+    visible = {t.object_id: t.logits for t in tracks if t.visible}
+    masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
+    objects = tuple(_result(frame, track, masks, options) for track in tracks)
+    return FrameResult(frame.stamp_ns, frame.size_wh, objects)
+
+
+def show_prompted(
+    frame: Frame, track: Track, known: Collection[int], options: SessionOptions
+) -> ObjectResult:
+    """Return the answer to an object's prompt on an earlier frame, among those known there."""
+    masks = FrameMasks(_seen_in(frame, known), frame.size_wh, exclusive=options.exclusive_masks)
+    return ObjectResult(
+        track.object_id,
+        track.label,
+        ObjectState.TENTATIVE if track.tentative else ObjectState.TRACKED,
+        track.given.iou,
+        track.given.logits,
+        masks,
+        stamp_ns=frame.given_ns,
+    )
+
+
+def _result(
+    frame: Frame, track: Track, masks: FrameMasks, options: SessionOptions
+) -> ObjectResult:
+    is_shown = masks.has_pixel(track.object_id)
+    return ObjectResult(
+        track.object_id,
+        track.label,
+        _state(frame, track, options, is_shown=is_shown),
+        track.iou if is_shown else 0.0,
+        track.logits,
+        masks,
+        track.motion_at(frame.stamp_ns),
+        stamp_ns=frame.given_ns,
+    )
+
+
+def _state(frame: Frame, track: Track, options: SessionOptions, *, is_shown: bool) -> ObjectState:
+    if track.tentative:
+        return ObjectState.TENTATIVE
+    if is_shown:
+        return ObjectState.TRACKED
+    unseen_s = (frame.stamp_ns - track.shown_ns) * 1e-9
+    return ObjectState.LOST if unseen_s > options.lost_after_s else ObjectState.OCCLUDED
+
+
+def _seen_in(frame: Frame, known: Collection[int]) -> dict[int, np.ndarray]:
+    """Return the logits of the known objects that were visible in a frame."""
+    return {i: seen.logits for i, seen in frame.seen.items() if seen.visible and i in known}
+
+
+def check_pixels(
+    frame: Frame, given: Given, others: Collection[int], options: SessionOptions, *, object_id=0
+) -> None:
+    """Raise PromptError for an answer that has no pixel in its frame among other objects there.
+
+    object_id: of the object that was prompted; 0 for a new one, whose id will be the largest.
+    """
+    own_id = object_id or LARGEST_ID + 1
+    visible = _seen_in(frame, [i for i in others if i != own_id]) | {own_id: given.logits}
+    masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
+    if masks.has_pixel(own_id):
+        return
+    answer = upsample_around_mask(given.logits, frame.size_wh)
+    pixels = answer and answer.tight()
+    raise PromptError(_taken(pixels, masks) if pixels else _too_small(frame, given))
+
+
+def _taken(pixels: MaskCrop, masks: FrameMasks) -> str:
+    shared = {i: _shared(pixels, crop) for i, crop in masks.crops.items() if crop is not None}
+    holders = sorted((i for i, count in shared.items() if count), key=lambda i: -shared[i])
+    named = ', '.join(map(str, holders))
+    return (
+        f'all {int(pixels.mask.sum())} pixels of the answer belong to object {named}: refine '
+        f'that with object_id {holders[0]}, remove it, or set exclusive_masks to false'
+    )
+
+
+def _shared(a: MaskCrop, b: MaskCrop) -> int:
+    """Return how many pixels two masks have in common."""
+    x0, y0 = np.maximum(a.box_xyxy[:2], b.box_xyxy[:2])
+    x1, y1 = np.minimum(a.box_xyxy[2:], b.box_xyxy[2:])
+    if x0 >= x1 or y0 >= y1:
+        return 0
+    parts = (c.mask[y0 - c.box_xyxy[1] : y1 - c.box_xyxy[1]] for c in (a, b))
+    first, second = (
+        part[:, x0 - c.box_xyxy[0] : x1 - c.box_xyxy[0]] for part, c in zip(parts, (a, b))
+    )
+    return int((first & second).sum())
+
+
+def _too_small(frame: Frame, given: Given) -> str:
+    (width, height), side = frame.size_wh, given.logits.shape[0]
+    least = 'x'.join(str(math.ceil(2 * length / side)) for length in (width, height))
+    asked = given.prompt.mask
+    what = 'the answer' if asked is None else f'the mask of {np.count_nonzero(asked)} pixels'
+    return (
+        f'{what} has no pixel left in the image of {width}x{height}: masks are computed as '
+        f'{side}x{side} cells, so give an object of about {least} pixels or larger, or set a '
+        'larger image_size'
+    )
