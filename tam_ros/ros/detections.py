@@ -19,10 +19,12 @@ MESSAGES_KEPT = 8  # that wait; then the oldest gives way
 class DetectionInput:
     """Subscribes a node to detections, and applies them to its session in its worker.
 
-    warn says something once. dropped: messages that were not applied.
+    warn takes the kind and the text of a warning. dropped: messages that were not applied.
     """
 
-    def __init__(self, node: Node, worker: Worker, session: Session, warn: Callable[[str], None]):
+    def __init__(
+        self, node: Node, worker: Worker, session: Session, warn: Callable[[str, str], None]
+    ):
         self._node = node
         self._worker = worker
         self._feed = DetectionFeed(session)
@@ -36,12 +38,18 @@ class DetectionInput:
 
     def _add(self, msg: Detection2DArray) -> None:
         if not stamp_to_ns(msg.header.stamp):
-            self._drop('detections ignored: their stamp is 0; it must be that of their image')
+            self._drop(
+                'unstamped_detections',
+                'detections ignored: their stamp is 0; it must be that of their image',
+            )
             return
         self._waiting.append(msg)
         if len(self._waiting) > MESSAGES_KEPT:
             self._waiting.popleft()
-            self._drop('detections ignored: their images have not come; do the stamps agree?')
+            self._drop(
+                'unmatched_detections',
+                'detections ignored: their images have not come; do the stamps agree?',
+            )
         self.apply_due()
 
     def apply_due(self) -> None:
@@ -50,13 +58,17 @@ class DetectionInput:
             msg = self._waiting.popleft()
             try:
                 options = detection_options(self._node)
-                self._say(self._feed.apply(message_to_detections(msg), _stamp_ns(msg), options))
+                detections = message_to_detections(msg, self._refuse)
+                self._say(self._feed.apply(detections, _stamp_ns(msg), options))
             except PromptError as error:
-                self._drop(f'detections ignored: {error}')
+                self._drop('late_detections', f'detections ignored: {error}')
 
-    def _drop(self, why: str) -> None:
+    def _drop(self, kind: str, why: str) -> None:
         self.dropped += 1
-        self._warn(why)
+        self._warn(kind, why)
+
+    def _refuse(self, why: str) -> None:
+        self._warn('ignored_detections', f'detection ignored: {why}')
 
     def _say(self, outcome: Outcome) -> None:
         log = self._node.get_logger()
@@ -65,7 +77,7 @@ class DetectionInput:
             if ids:
                 log.info(f'detector {verb} object {", ".join(map(str, ids))}')
         for why in outcome.refused:
-            self._warn(f'detection ignored: {why}')
+            self._refuse(why)
 
 
 def _stamp_ns(msg: Detection2DArray) -> int:
