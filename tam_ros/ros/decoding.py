@@ -4,6 +4,7 @@ Pixels are viewed in place and converted by OpenCV, row padding included. Nothin
 converted before the size that a message declares has been checked.
 """
 
+import contextlib
 import functools
 import io
 from collections.abc import Callable
@@ -147,16 +148,13 @@ def _range(pixels: np.ndarray) -> tuple[float, float]:
 def _other_to_rgb(msg: Image) -> np.ndarray:
     """Let cv_bridge convert an encoding that is not known here, where it is installed."""
     convert = _cv_bridge()
-    try:
-        if convert is not None:
-            return convert(msg, 'rgb8')
-    except Exception as error:  # noqa: BLE001 - it raises what its parts and Boost raise
-        why = f' (cv_bridge: {error})'
-    else:
-        why = ''
+    with contextlib.suppress(Exception):  # it raises what its parts and Boost raise
+        rgb = convert and convert(msg, 'rgb8')
+        if rgb.shape == (msg.height, msg.width, 3) and rgb.dtype == np.uint8:
+            return rgb
     known = ', '.join(name for name in _TO_RGB if name != DEPTH)
     raise ImageError(
-        f'image encoding {msg.encoding!r} cannot be tracked in: publish one of {known}{why}'
+        f'image encoding {msg.encoding!r} cannot be tracked in: publish one of {known}'
     )
 
 
@@ -185,7 +183,7 @@ def compressed_to_rgb(msg: CompressedImage, options: ImageOptions = DEFAULT_OPTI
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if image is None:
-            raise ImageError(f'{_described(msg)} cannot be decoded: it is damaged')
+            raise ImageError(f'{_described(msg)} cannot be decoded: it is cut or damaged')
         if image.dtype == np.uint16:
             image = _to_8_bits(image, options.significant_bits)
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -198,7 +196,7 @@ def _check_header(data: bytes, msg: CompressedImage, options: ImageOptions) -> N
     try:
         with Pillow.open(io.BytesIO(data), formats=COMPRESSED) as image:
             width, height = image.size
-            is_jpeg = image.format == 'JPEG'
+            file_format = image.format
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise ImageError(
             f'{_described(msg)} exceeds max_image_pixels, {options.max_image_pixels}: {error}'
@@ -206,8 +204,18 @@ def _check_header(data: bytes, msg: CompressedImage, options: ImageOptions) -> N
     except Exception as error:  # noqa: BLE001 - damaged headers make Pillow raise many kinds
         raise ImageError(f'{_described(msg)} cannot be decoded: JPEG, PNG and WebP can') from error
     _check_size(width, height, options)
-    if is_jpeg and data.count(b'\xff\xda') > MOST_SCANS:
+    if file_format == 'JPEG' and data.count(b'\xff\xda') > MOST_SCANS:
         raise ImageError(f'{_described(msg)} has more than {MOST_SCANS} scans')
+    if file_format == 'PNG' and not _has_whole_chunks(data):
+        raise ImageError(f'{_described(msg)} cannot be decoded: it is cut or damaged')
+
+
+def _has_whole_chunks(png: bytes) -> bool:
+    """Return whether all chunks of a PNG are there: OpenCV takes memory for what they claim."""
+    at = 8
+    while at < len(png):
+        at += 12 + int.from_bytes(png[at : at + 4], 'big')
+    return at == len(png)
 
 
 def _check_size(width: int, height: int, options: ImageOptions) -> None:
