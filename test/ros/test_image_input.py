@@ -174,8 +174,7 @@ def test_topic_of_another_type_is_named_with_what_to_set(
 def test_compressed_given_twice_is_taken_once(start_lookout):
     lookout = start_lookout('/f/compressed', CompressedImage, '/f/compressed', compressed=True)
     assert lookout.images.topic == '/f/compressed'
-    lookout.camera.publish(jpeg(four_colors()))
-    lookout.robot.wait(lambda: lookout.offered, 'the image')
+    lookout.receive(jpeg(four_colors()))
     assert lookout.images.problem == ''
 
 
@@ -183,9 +182,7 @@ def test_remapping_that_is_advised_brings_the_images(start_lookout):
     lookout = start_lookout(
         '/g', CompressedImage, '/g', compressed=True, remap='/g/compressed:=/g'
     )
-    lookout.robot.wait(lookout.camera.get_subscription_count, 'the subscription')
-    lookout.camera.publish(jpeg(four_colors()))
-    lookout.robot.wait(lambda: lookout.offered, 'the image')
+    lookout.receive(jpeg(four_colors()))
 
 
 TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
@@ -210,6 +207,15 @@ class Lookout:
             lambda kind, text: self.warnings.append((kind, text)),
             compressed=compressed,
         )
+
+    def receive(self, message) -> None:
+        """Publish a message until it is handed on."""
+
+        def arrives() -> bool:
+            self.camera.publish(message)
+            return bool(self.offered)
+
+        self.robot.wait(arrives, 'the image')
 
     def close(self) -> None:
         """End the node, then the camera."""
