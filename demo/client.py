@@ -17,7 +17,8 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.msg import TrackedObject, TrackedObjectArray
-from tam_ros.ros.conversions import box_to_roi, image_to_rgb, stamp_to_ns
+from tam_ros.ros.conversions import box_to_roi, stamp_to_ns
+from tam_ros.ros.decoding import image_to_rgb
 from tam_ros.srv import AddPrompt
 
 TOPICS = {'objects': TrackedObjectArray, 'detections': Detection2DArray, 'overlay': Image}

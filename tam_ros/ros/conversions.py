@@ -1,50 +1,27 @@
-"""Pure functions between messages and numpy arrays. Pixel data is never handled per element.
+"""Pure functions between messages and values. Pixel data is never handled per element.
 
-Encodings that cameras send are viewed in place and converted by OpenCV, row padding included;
-cv_bridge is asked for the rarer ones.
+What cameras send is decoded in `decoding`.
 """
 
 import array
 import math
+from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.ros.decoding import ImageError, view_pixels
 from tam_ros.tracker.detector import Detection
 from tam_ros.tracker.forecast import Forecast
 from tam_ros.tracker.results import FrameResult, ObjectResult
 
-# encoding: (channels, OpenCV conversion to RGB; None for what is RGB already)
-_TO_RGB = {
-    'rgb8': (3, None),
-    '8UC3': (3, cv2.COLOR_BGR2RGB),  # OpenCV's own order
-    'bgr8': (3, cv2.COLOR_BGR2RGB),
-    'rgba8': (4, cv2.COLOR_RGBA2RGB),
-    'bgra8': (4, cv2.COLOR_BGRA2RGB),
-    'mono8': (1, cv2.COLOR_GRAY2RGB),
-    '8UC1': (1, cv2.COLOR_GRAY2RGB),
-    'yuv422': (2, cv2.COLOR_YUV2RGB_UYVY),
-    'uyvy': (2, cv2.COLOR_YUV2RGB_UYVY),
-    'yuv422_yuy2': (2, cv2.COLOR_YUV2RGB_YUY2),
-    'yuyv': (2, cv2.COLOR_YUV2RGB_YUY2),
-    # OpenCV names a Bayer pattern by its second row's second and third pixel.
-    'bayer_rggb8': (1, cv2.COLOR_BayerBG2RGB),
-    'bayer_bggr8': (1, cv2.COLOR_BayerRG2RGB),
-    'bayer_gbrg8': (1, cv2.COLOR_BayerGR2RGB),
-    'bayer_grbg8': (1, cv2.COLOR_BayerGB2RGB),
-}
-_BY_CV_BRIDGE = frozenset({'rgb16', 'bgr16', 'rgba16', 'bgra16', 'mono16', 'nv21', 'nv24'})
-
-
-class ImageError(ValueError):
-    """An image message cannot be used; the message names what is wrong."""
+LAST_SECOND = 2**31 - 1  # of a stamp, in 2038
 
 
 def stamp_to_ns(stamp: Time) -> int:
@@ -53,70 +30,9 @@ def stamp_to_ns(stamp: Time) -> int:
 
 
 def ns_to_stamp(ns: int) -> Time:
-    """Return nanoseconds as a stamp."""
+    """Return nanoseconds as a stamp; times beyond what a stamp can hold become its last second."""
     sec, nanosec = divmod(ns, 1_000_000_000)
-    return Time(sec=sec, nanosec=nanosec)
-
-
-def image_to_rgb(msg: Image) -> np.ndarray:
-    """Return a (H, W, 3) uint8 RGB image; it may be a read-only view of the message.
-
-    Raises ImageError for other encodings than colour and grey images of 8 bits (and what
-    cv_bridge converts of 16 bits), and for data that does not fit the declared size.
-    """
-    if msg.encoding in _BY_CV_BRIDGE:
-        return _rgb_by_cv_bridge(msg)
-    if msg.encoding not in _TO_RGB:
-        raise ImageError(
-            f'image encoding {msg.encoding!r} cannot be tracked in: publish one of '
-            + ', '.join([*_TO_RGB, *sorted(_BY_CV_BRIDGE)])
-        )
-    channels, conversion = _TO_RGB[msg.encoding]
-    pixels = _view(msg, channels)
-    if conversion is None:
-        return pixels
-    try:
-        return cv2.cvtColor(pixels, conversion)
-    except cv2.error as error:  # such as an odd width where two pixels share their colour
-        raise ImageError(
-            f'image of {msg.width}x{msg.height} {msg.encoding} cannot be converted: {error.err}'
-        ) from error
-
-
-def _view(msg: Image, channels: int) -> np.ndarray:
-    """View 8-bit message data as (H, W, channels), or (H, W) for one channel, without padding."""
-    row = msg.width * channels
-    step = msg.step or row
-    if not msg.width or not msg.height:
-        raise ImageError(f'image of {msg.width}x{msg.height} pixels is empty')
-    if step < row or len(msg.data) < step * (msg.height - 1) + row:
-        raise ImageError(
-            f'image of {msg.width}x{msg.height} {msg.encoding} with step {msg.step} has '
-            f'{len(msg.data)} bytes: expected {max(step, row) * msg.height}'
-        )
-    shape = (msg.height, msg.width) if channels == 1 else (msg.height, msg.width, channels)
-    strides = (step, 1) if channels == 1 else (step, channels, 1)
-    return np.ndarray(shape, np.uint8, buffer=msg.data, strides=strides)
-
-
-def _rgb_by_cv_bridge(msg: Image) -> np.ndarray:
-    from cv_bridge import CvBridge, CvBridgeError  # here: only these encodings need it
-
-    try:
-        return CvBridge().imgmsg_to_cv2(msg, 'rgb8')
-    except (CvBridgeError, KeyError, TypeError, ValueError) as error:
-        raise ImageError(f'cv_bridge cannot convert {msg.encoding!r} to rgb8: {error}') from error
-
-
-def compressed_to_rgb(msg: CompressedImage) -> np.ndarray:
-    """Decode a JPEG or PNG into a (H, W, 3) uint8 RGB image; raises ImageError."""
-    encoded = np.frombuffer(msg.data, np.uint8)
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
-    if image is None:
-        raise ImageError(
-            f'compressed image of {len(encoded)} bytes and format {msg.format!r} cannot be decoded'
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return Time(sec=min(max(sec, -LAST_SECOND), LAST_SECOND), nanosec=nanosec)
 
 
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
@@ -141,7 +57,7 @@ def request_to_prompt(request) -> Prompt:
     box = request.box
     has_box = box.width or box.height or box.x_offset or box.y_offset
     return Prompt(
-        points_xy=np.array([(p.x, p.y) for p in request.points], np.float32),
+        points_xy=_points_xy(request.points),
         point_labels=np.array(request.point_labels, np.int64) if request.point_labels else None,
         box_xyxy=roi_to_box(box) if has_box else None,
         mask=_mask_of(request.mask),
@@ -155,14 +71,19 @@ def _mask_of(msg: Image) -> np.ndarray | None:
     if msg.encoding not in ('mono8', '8UC1'):
         raise PromptError(f'mask encoding {msg.encoding!r} is unknown: send mono8')
     try:
-        return _view(msg, 1)  # its pixels are looked at once its size is known to be right
+        return view_pixels(msg, 1)  # its pixels are looked at once its size is known to be right
     except ImageError as error:
         raise PromptError(f'mask: {error}') from error
 
 
 def click_to_prompt(point: Point) -> Prompt:
     """Return the prompt of one click on an object."""
-    return Prompt(points_xy=np.array([[point.x, point.y]], np.float32))
+    return Prompt(points_xy=_points_xy([point]))
+
+
+def _points_xy(points: Sequence[Point]) -> np.ndarray:
+    with np.errstate(over='ignore'):  # too large means infinite, and so outside the image
+        return np.array([(p.x, p.y) for p in points], np.float32)
 
 
 def roi_to_box(roi: RegionOfInterest) -> tuple[int, int, int, int]:
@@ -239,22 +160,45 @@ def frame_to_detections(frame: FrameResult, header: Header) -> Detection2DArray:
     )
 
 
-def message_to_detections(msg: Detection2DArray) -> list[Detection]:
+def message_to_detections(msg: Detection2DArray, refuse: Callable[[str], None]) -> list[Detection]:
     """Return the detections of a message, each with its likeliest class.
 
-    A rotated box is taken for the upright one around it; a detection without a result is left out.
+    A rotated box is taken for the upright one around it. refuse is told of each detection that
+    is left out why it cannot be read.
     """
-    return [_detection(detection) for detection in msg.detections if detection.results]
+    detections = [_detection_or_none(detection, refuse) for detection in msg.detections]
+    return [detection for detection in detections if detection is not None]
+
+
+def _detection_or_none(msg: Detection2D, refuse: Callable[[str], None]) -> Detection | None:
+    try:
+        return _detection(msg)
+    except PromptError as error:
+        refuse(str(error))
+        return None
 
 
 def _detection(msg: Detection2D) -> Detection:
-    best = max((result.hypothesis for result in msg.results), key=lambda h: h.score)
-    center, theta = msg.bbox.center.position, msg.bbox.center.theta
-    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
-    dx = (cos * msg.bbox.size_x + sin * msg.bbox.size_y) / 2
-    dy = (sin * msg.bbox.size_x + cos * msg.bbox.size_y) / 2
-    box_xyxy = (center.x - dx, center.y - dy, center.x + dx, center.y + dy)
+    """Return a detection; raises PromptError for numbers that mean nothing."""
+    hypotheses = [r.hypothesis for r in msg.results if math.isfinite(r.hypothesis.score)]
+    if not hypotheses:
+        raise PromptError('it has no result with a score: give its class and a score from 0 to 1')
+    best = max(hypotheses, key=lambda hypothesis: hypothesis.score)
+    box_xyxy = _box_around(msg.bbox)
+    if not np.isfinite(box_xyxy).all():
+        raise PromptError('box ({:g}, {:g}, {:g}, {:g}) is not finite'.format(*box_xyxy))
     return Detection(box_xyxy, best.score, best.class_id)
+
+
+def _box_around(box: BoundingBox2D) -> tuple[float, float, float, float]:
+    """Return the upright box around a rotated one; raises PromptError for an endless angle."""
+    center, theta = box.center.position, box.center.theta
+    if not math.isfinite(theta):
+        raise PromptError(f'theta {theta} is not finite: give radians, 0 for an upright box')
+    cos, sin = abs(math.cos(theta)), abs(math.sin(theta))
+    dx = (cos * box.size_x + sin * box.size_y) / 2
+    dy = (sin * box.size_x + cos * box.size_y) / 2
+    return center.x - dx, center.y - dy, center.x + dx, center.y + dy
 
 
 def _result_to_detection(result: ObjectResult, header: Header) -> Detection2D:

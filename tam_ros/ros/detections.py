@@ -20,10 +20,12 @@ MOST_AHEAD_S = 5.0  # a stamp farther ahead of the newest frame is none of a fra
 class DetectionInput:
     """Subscribes a node to detections, and applies them to its session in its worker.
 
-    warn says something once.
+    warn takes the kind and the text of a warning.
     """
 
-    def __init__(self, node: Node, worker: Worker, session: Session, warn: Callable[[str], None]):
+    def __init__(
+        self, node: Node, worker: Worker, session: Session, warn: Callable[[str, str], None]
+    ):
         self._node = node
         self._feed = DetectionFeed(session)
         self._warn = warn
@@ -40,17 +42,26 @@ class DetectionInput:
 
     def _receive(self, msg: Detection2DArray) -> None:
         if not self._inbox.put(msg):
-            self._warn('detections ignored: they come faster than they can be applied')
+            self._warn(
+                'flood_of_detections',
+                'detections ignored: they come faster than they can be applied',
+            )
 
     def _add(self, msg: Detection2DArray) -> None:
         if not stamp_to_ns(msg.header.stamp):
-            self._drop('detections ignored: their stamp is 0; it must be that of their image')
+            self._drop(
+                'unstamped_detections',
+                'detections ignored: their stamp is 0; it must be that of their image',
+            )
             return
         self._waiting.append(msg)
         self.apply_due()
         if len(self._waiting) > MESSAGES_KEPT:
             self._waiting.pop(0)
-            self._drop('detections ignored: their images have not come; do the stamps agree?')
+            self._drop(
+                'unmatched_detections',
+                'detections ignored: their images have not come; do the stamps agree?',
+            )
 
     def apply_due(self) -> None:
         """Apply the messages whose frames have been tracked; the worker calls it.
@@ -62,8 +73,9 @@ class DetectionInput:
             ahead_s = self._session.ahead_s(_stamp_ns(msg))
             if ahead_s > MOST_AHEAD_S:
                 self._drop(
+                    'early_detections',
                     f'detections ignored: their stamp is {ahead_s:.3f} s ahead of the newest '
-                    f"image's, where at most {MOST_AHEAD_S:g} s are; do the clocks agree?"
+                    f"image's, where at most {MOST_AHEAD_S:g} s are; do the clocks agree?",
                 )
             elif self._feed.is_early(_stamp_ns(msg)):
                 self._waiting.append(msg)
@@ -73,13 +85,17 @@ class DetectionInput:
     def _apply(self, msg: Detection2DArray) -> None:
         try:
             options = detection_options(self._node)
-            self._say(self._feed.apply(message_to_detections(msg), _stamp_ns(msg), options))
+            detections = message_to_detections(msg, self._refuse)
+            self._say(self._feed.apply(detections, _stamp_ns(msg), options))
         except PromptError as error:
-            self._drop(f'detections ignored: {error}')
+            self._drop('late_detections', f'detections ignored: {error}')
 
-    def _drop(self, why: str) -> None:
+    def _drop(self, kind: str, why: str) -> None:
         self._dropped += 1
-        self._warn(why)
+        self._warn(kind, why)
+
+    def _refuse(self, why: str) -> None:
+        self._warn('ignored_detections', f'detection ignored: {why}')
 
     def _say(self, outcome: Outcome) -> None:
         log = self._node.get_logger()
@@ -88,7 +104,7 @@ class DetectionInput:
             if ids:
                 log.info(f'detector {verb} object {", ".join(map(str, ids))}')
         for why in outcome.refused:
-            self._warn(f'detection ignored: {why}')
+            self._refuse(why)
 
 
 def _stamp_ns(msg: Detection2DArray) -> int:

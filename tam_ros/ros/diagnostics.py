@@ -8,11 +8,19 @@ from tam_ros.ros.statistics import RollingStatistics
 
 
 def diagnostics_message(
-    name: str, stamp, spec: EngineSpec, statistics: RollingStatistics, fault: str = '', **counts
+    name: str,
+    stamp,
+    spec: EngineSpec,
+    statistics: RollingStatistics,
+    *,
+    problem: str = '',
+    fault: str = '',
+    **counts,
 ) -> DiagnosticArray:
     """Return the node's state: a warning while no images arrive, rates, latencies and counts.
 
-    fault: why the newest frame could not be tracked, which is an error; '' if it could.
+    problem: why no images arrive, '' where that is not known. fault: why the newest frame could
+    not be tracked, which is an error; '' if it could.
     """
     rate_hz = statistics.rate_hz
     values = {
@@ -30,7 +38,7 @@ def diagnostics_message(
     status = DiagnosticStatus(
         level=_level(rate_hz, fault),
         name=f'{name}: tracking',
-        message=fault or (f'tracking at {rate_hz:.1f} Hz' if rate_hz else 'no images'),
+        message=fault or (f'tracking at {rate_hz:.1f} Hz' if rate_hz else _no_images(problem)),
         hardware_id=spec.device,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
@@ -41,6 +49,10 @@ def _level(rate_hz: float, fault: str) -> bytes:
     if fault:
         return DiagnosticStatus.ERROR
     return DiagnosticStatus.OK if rate_hz else DiagnosticStatus.WARN
+
+
+def _no_images(problem: str) -> str:
+    return f'no images: {problem}' if problem else 'no images'
 
 
 def starting_message(name: str, stamp, what: str) -> DiagnosticArray:

@@ -1,8 +1,9 @@
 """The camera topic: a subscription that is as reliable as the camera offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -24,22 +25,26 @@ RELIABILITY = Setting(
     f'Reliability of the subscription to the camera; {AS_OFFERED} for what the camera offers.',
     choices=tuple(RELIABILITIES),
 )
+RAW_TYPE, COMPRESSED_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+SUFFIX = '/compressed'
 
 
 class ImageInput:
-    """Hands a node's images on. topic: its full name. warn says something once.
+    """Hands a node's images on. topic: its full name. warn takes a warning's kind and text.
 
     Images are larger than what DDS sends in one piece, and best effort does not send lost pieces
     again: with the defaults of Fast DDS that is two of five 640x480 images, on an idle machine.
     So the subscription is reliable while every camera on the topic is. The parameter
     `qos_overrides.TOPIC.subscription.reliability` decides otherwise.
+
+    problem: why no image can arrive, '' while none is known.
     """
 
     def __init__(
         self,
         node: Node,
         offer: Callable[[Image | CompressedImage], None],
-        warn: Callable[[str], None],
+        warn: Callable[[str, str], None],
         *,
         compressed: bool,
     ):
@@ -47,8 +52,12 @@ class ImageInput:
         self._offer = offer
         self._warn = warn
         self._type = CompressedImage if compressed else Image
+        self._type_name = COMPRESSED_TYPE if compressed else RAW_TYPE
         # As image_transport does: remapping `image` takes the compressed topic along.
-        self.topic = node.resolve_topic_name('image') + ('/compressed' if compressed else '')
+        name = node.resolve_topic_name('image')
+        self._raw_topic = name.removesuffix(SUFFIX) if compressed else name
+        self.topic = self._raw_topic + SUFFIX if compressed else name
+        self.problem = ''
         self._group = MutuallyExclusiveCallbackGroup()
         name = f'qos_overrides.{self.topic}.subscription.reliability'
         self._override = RELIABILITIES[declare(node, name, RELIABILITY)]
@@ -60,7 +69,13 @@ class ImageInput:
         self._subscription = self._subscribe(
             QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
         )
-        node.create_timer(FOLLOW_PERIOD_S, self._follow_cameras, callback_group=self._group)
+        # Not in ROS time, which may stand still.
+        node.create_timer(
+            FOLLOW_PERIOD_S,
+            self._look_for_cameras,
+            callback_group=self._group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     def _subscribe(self, overriding: QoSOverridingOptions | None = None):
         return self._node.create_subscription(
@@ -75,24 +90,56 @@ class ImageInput:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
+    def _cameras(self) -> list:
+        """Return what is known of those that publish images of the right type on the topic."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        return [p for p in publishers if p.topic_type == self._type_name]
+
     def _offered(self) -> ReliabilityPolicy | None:
         """Return the reliability that suits all cameras on the topic; None without any."""
-        cameras = self._node.get_publishers_info_by_topic(self.topic)
+        cameras = self._cameras()
         if not cameras:
             return None
         reliable = all(camera.qos_profile.reliability == RELIABLE for camera in cameras)
         return RELIABLE if reliable else BEST_EFFORT
 
-    def _follow_cameras(self) -> None:
+    def _look_for_cameras(self) -> None:
         offered = self._offered()
-        if offered in (None, self._qos.reliability):
-            return
-        if self._override is None:
+        self.problem = self._find_problem(offered)
+        if self.problem:
+            self._warn('no_images', f'no images: {self.problem}')
+        if offered not in (None, self._qos.reliability) and self._override is None:
             self._node.destroy_subscription(self._subscription)
             self._qos.reliability = offered
             self._subscription = self._subscribe()
-        elif self._override == RELIABLE:
-            self._warn(
-                f'no images from a best effort camera: set qos_overrides.{self.topic}'
+
+    def _find_problem(self, offered: ReliabilityPolicy | None) -> str:
+        if offered == BEST_EFFORT and self._override == RELIABLE:
+            return (
+                f'the camera publishes with best effort: set qos_overrides.{self.topic}'
                 '.subscription.reliability to best_effort'
             )
+        if offered is not None:
+            return ''
+        elsewhere = next(self._elsewhere(), '')
+        return (
+            elsewhere and f'nothing publishes {self._type_name} on {self.topic}, but {elsewhere}'
+        )
+
+    def _elsewhere(self) -> Iterator[str]:
+        """Say what is published that may have been meant, and how to listen to that."""
+        for topic in (self.topic, self._raw_topic, self._raw_topic + SUFFIX):
+            for publisher in self._node.get_publishers_info_by_topic(topic):
+                if publisher.topic_type:  # known a little later than the publisher itself
+                    yield f'{topic} carries {publisher.topic_type}: {_way_to(topic, publisher)}'
+
+
+def _way_to(topic: str, publisher) -> str:
+    """Return what to set so that the images of a publisher arrive."""
+    if publisher.topic_type == RAW_TYPE:
+        return f'set image:={topic} image_transport:=raw'
+    if publisher.topic_type != COMPRESSED_TYPE:
+        return f'publish {RAW_TYPE} or {COMPRESSED_TYPE}'
+    if topic.endswith(SUFFIX):
+        return f'set image:={topic} image_transport:=compressed'
+    return f'set image_transport:=compressed, and remap {topic}{SUFFIX}:={topic}'

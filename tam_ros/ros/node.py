@@ -4,19 +4,11 @@ Callbacks only pass things on; decoding, tracking and publishing happen in one w
 services and parameters answer while a frame is worked on.
 """
 
-import functools
-import os
-import signal
-import sys
-import threading
 import time
 from concurrent import futures
-from typing import NoReturn
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -28,12 +20,13 @@ from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
-from tam_ros.ros.conversions import ImageError
+from tam_ros.ros.decoding import ImageError, compressed_to_rgb, image_to_rgb
 from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message, resident_mb, starting_message
 from tam_ros.ros.image_input import ImageInput
+from tam_ros.ros.notices import Notices
 from tam_ros.ros.overlay import draw_overlay
-from tam_ros.ros.parameters import declare_parameters, session_options
+from tam_ros.ros.parameters import declare_parameters, image_options, session_options
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
@@ -42,19 +35,20 @@ from tam_ros.tracker.forecast import MAX_HORIZON_S, reaches
 from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
-from tam_ros.weights import REPRODUCIBLE, DownloadError
+from tam_ros.weights import REPRODUCIBLE
 
 RESULTS = QoSProfile(
     depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
-EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
 STOP_TIMEOUT_S = 1.0
 DIAGNOSTICS_PERIOD_S = 1.0
-WARNINGS_KEPT = 20
+COUNTS = ('ignored_images', 'ignored_detections', 'resets')  # in the diagnostics also when 0
 
 
 class TrackerNode(Node):
     """Tracks prompted objects in a camera topic; README.md describes its interface.
+
+    failure: what ended the tracking, and with it the node; None while all is well.
 
     Raises ValueError or DownloadError, naming the parameter's value, if it cannot start.
     """
@@ -65,33 +59,36 @@ class TrackerNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._newest_header = Header()
         self._statistics = RollingStatistics()
+        self._notices = Notices(self.get_logger().warning)
         self._fault = ''  # why the newest frame was not tracked
-        self._warned: set[str] = set()
         self._left_out = 0
-        self._worker: Worker[Image | CompressedImage] = Worker(self._process)
+        self.failure: BaseException | None = None
+        self._worker: Worker[Image | CompressedImage] = Worker(self._process, self._end_by_failure)
         self._worker.start()
         self._engine, self._session = self._start_tracking()
         self._create_publishers()
         ObjectServices(
-            self, self._worker, self._session, lambda: self._newest_header, self._warn_once
+            self, self._worker, self._session, lambda: self._newest_header, self._notices.warn
         )
-        self._detector = DetectionInput(self, self._worker, self._session, self._warn_once)
-        images = ImageInput(
+        self._detector = DetectionInput(self, self._worker, self._session, self._notices.warn)
+        self._images = ImageInput(
             self,
             self._worker.offer,
-            self._warn_once,
+            self._notices.warn,
             compressed=self._value('image_transport') == 'compressed',
         )
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+        # Not in ROS time, which may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)
         spec = self._engine.spec
         self.get_logger().info(
             f'ready: {spec.model} at {spec.image_size} px on {spec.device} ({spec.runtime}), '
-            f'listening to {images.topic}'
+            f'listening to {self._images.topic}'
         )
 
-    def stop(self) -> bool:
-        """End the worker thread; return whether it ended in time."""
-        return self._worker.stop(STOP_TIMEOUT_S)
+    def stop(self) -> None:
+        """End the worker thread, or give up waiting for it."""
+        self._worker.stop(STOP_TIMEOUT_S)
 
     # -- set-up -----------------------------------------------------------------------------
 
@@ -162,25 +159,24 @@ class TrackerNode(Node):
         try:
             image_rgb = self._decode(msg)
         except ImageError as error:
-            self._warn_once(f'image ignored: {error}')
+            self._notices.warn('ignored_images', f'image ignored: {error}')
             return
         self._session.options = session_options(self)
         stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
         try:
             frame = self._session.step(image_rgb, stamp_ns, frame_id=msg.header.frame_id)
         except NotFiniteError as error:  # nothing is published of it, and no object forgotten
-            self._newest_header = msg.header
-            self._fault = str(error)
+            self._newest_header, self._fault = msg.header, str(error)
             self._notices.warn('untracked_images', f'image not tracked: {error}')
             return
         if frame.remark:
-            self._warn_once(frame.remark.text)
+            self._notices.warn(_key(frame.remark), frame.remark.text)
         if frame.left_out:
             self._leave_out(frame.left_out)
             return
         self._newest_header, self._fault = msg.header, ''
         if frame.reset_reason:
-            self.get_logger().warning(f'tracker reset: {frame.reset_reason}')
+            self._notices.warn('resets', f'tracker reset: {frame.reset_reason}')
         if self.context.ok():
             self._publish(frame, image_rgb, msg.header)
         age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
@@ -189,14 +185,13 @@ class TrackerNode(Node):
 
     def _leave_out(self, why: Remark) -> None:
         self._left_out += 1
-        if why.kind not in self._warned:
-            self._warned.add(why.kind)
-            self.get_logger().warning(f'image left out: {why.text}')
+        self._notices.warn(_key(why), f'image left out: {why.text}')
 
     def _decode(self, msg: Image | CompressedImage):
+        options = image_options(self)
         if isinstance(msg, CompressedImage):
-            return conversions.compressed_to_rgb(msg)
-        return conversions.image_to_rgb(msg)
+            return compressed_to_rgb(msg, options)
+        return image_to_rgb(msg, options)
 
     def _publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
         self._objects.publish(self._objects_message(frame, header))
@@ -206,7 +201,7 @@ class TrackerNode(Node):
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
         if self._overlay.get_subscription_count():
             drawn = draw_overlay(
-                image_rgb, frame, self._value('overlay_opacity'), warn=self._warn_once
+                image_rgb, frame, self._value('overlay_opacity'), warn=self._notices.warn
             )
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
 
@@ -214,86 +209,41 @@ class TrackerNode(Node):
         now_ns = self.get_clock().now().nanoseconds
         forecast_ns = self._session.options.forecast_ns(frame.stamp_ns, now_ns)
         if forecast_ns is not None and not reaches(frame.stamp_ns, forecast_ns):
-            self._warn_once(
+            self._notices.warn(
+                'late_forecasts',
                 f'no forecast for the time of publishing: it must be 0 to {MAX_HORIZON_S:g} s '
-                "after the image's stamp; is the camera's clock that of this node?"
+                "after the image's stamp; is the camera's clock that of this node?",
             )
         return conversions.frame_to_objects(
             frame, header, forecast_ns=forecast_ns, forecast_masks=self._value('forecast_masks')
         )
 
-    def _warn_once(self, warning: str) -> None:
-        if warning not in self._warned and len(self._warned) < WARNINGS_KEPT:
-            self._warned.add(warning)
-            self.get_logger().warning(warning)
+    def _end_by_failure(self) -> None:
+        if self.context.ok():  # otherwise only the shutdown, found somewhere on the way
+            self.failure = self._worker.failure
+            self.context.try_shutdown()
 
     # -- diagnostics ------------------------------------------------------------------------
 
     def _publish_diagnostics(self) -> None:
-        if self._worker.failure:
-            raise RuntimeError('tracking failed') from self._worker.failure
+        self._notices.say_due()
         message = diagnostics_message(
             self.get_fully_qualified_name(),
             self.get_clock().now().to_msg(),
             self._engine.spec,
             self._statistics,
-            self._fault,
+            problem=self._images.problem,
+            fault=self._fault,
             dropped_frames=self._worker.dropped,
             left_out_frames=self._left_out,
             dropped_detections=self._detector.dropped,
             resident_memory_mb=f'{resident_mb():.0f}',
             device_memory_mb=f'{self._engine.device_memory_mb():.0f}',
+            **(dict.fromkeys(COUNTS, 0) | self._notices.counts),
         )
         self._diagnostics.publish(message)
 
 
-def main(arguments=None) -> int:
-    """Run the node until it is interrupted; return the exit status."""
-    spinning = threading.Event()
-    # Before rclpy takes the signal, and hands it on.
-    signal.signal(signal.SIGINT, functools.partial(_on_interrupt, spinning))
-    rclpy.init(args=arguments)
-    try:
-        node = TrackerNode()
-    except KeyboardInterrupt:
-        rclpy.try_shutdown()
-        _leave()
-    except (ValueError, DownloadError, ParameterException) as error:
-        rclpy.logging.get_logger('tam').fatal(str(error))
-        rclpy.try_shutdown()
-        return 1
-    spinning.set()
-    return _spin(node)
-
-
-def _on_interrupt(spinning: threading.Event, *_) -> None:
-    """Stop what is not spun yet; an executor ends by itself, since rclpy shuts its context down.
-
-    A KeyboardInterrupt there could fall into the start of one of its threads, which would then
-    wait for ever and the process with it.
-    """
-    if not spinning.is_set():
-        raise KeyboardInterrupt
-
-
-def _spin(node: TrackerNode) -> int:
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except Exception:
-        if node.context.ok():
-            raise  # otherwise only the shutdown, found somewhere on the way
-    finally:
-        ended = node.stop()
-        rclpy.try_shutdown()
-    if not ended:
-        _leave()
-    return 0
-
-
-def _leave() -> NoReturn:
-    """End the process, whatever its worker still loads or computes; nobody waits for that."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+def _key(remark: Remark) -> str:
+    """Return the kind of a remark as a key of the diagnostics."""
+    return remark.kind.replace(' ', '_')

@@ -28,11 +28,11 @@ def draw_overlay(
     frame: FrameResult,
     opacity: float = 0.45,
     *,
-    warn: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str, str], None] = lambda kind, text: None,
 ) -> np.ndarray:
     """Return a copy of the (H, W, 3) uint8 image with masks, outlines, boxes and captions.
 
-    warn says what cannot be drawn.
+    warn takes the kind and the text of a warning about what cannot be drawn.
     """
     canvas = np.array(image_rgb)
     visible = [o for o in frame.objects if o.mask is not None]
@@ -79,7 +79,7 @@ def _write(plate: np.ndarray, text: str, font: FreeTypeFont, ink: tuple[int, int
 class _Captions:
     """Writes on plates in the objects' colours, inside the image, each below those in its way."""
 
-    def __init__(self, canvas: np.ndarray, warn: Callable[[str], None]):
+    def __init__(self, canvas: np.ndarray, warn: Callable[[str, str], None]):
         self._canvas = canvas
         self._warn = warn
         self._taken: list[tuple[int, int, int]] = []  # left, right, top
@@ -88,7 +88,10 @@ class _Captions:
         """Write with the plate's bottom left corner at x, y, if there is room."""
         written, font = letter(text)
         if written != text:
-            self._warn(f'no font here has all letters of {text!r}: install fonts-noto or another')
+            self._warn(
+                'missing_letters',
+                f'no font here has all letters of {text!r}: install fonts-noto or another',
+            )
         width = _width(written, font) + 2 * MARGIN_PX
         left = max(0, min(x, self._canvas.shape[1] - width))
         top = self._free_top(left, left + width, max(0, y - LINE_PX))

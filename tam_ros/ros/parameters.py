@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
 from tam_ros.model.config import MODELS
+from tam_ros.ros.decoding import ImageOptions
 from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
 from tam_ros.tracker.options import RANGES, SessionOptions
@@ -51,6 +52,21 @@ _detection_option = functools.partial(_number, DetectionOptions(), DETECTION_RAN
 SETTINGS = {
     'image_transport': Setting(
         'raw', 'How images arrive: raw (Image) or compressed.', choices=('raw', 'compressed')
+    ),
+    'max_image_pixels': Setting(
+        ImageOptions.max_image_pixels,
+        'Width x height up to which images are decoded; larger ones are ignored.',
+        live=True,
+        low=1024,
+        high=178_000_000,  # where Pillow refuses to read a header
+    ),
+    'significant_bits': Setting(
+        ImageOptions.significant_bits,
+        'Bits that the camera uses of a 16-bit channel: brighter values are white. 0: from the '
+        'darkest to the brightest pixels of each image, as for thermal cameras.',
+        live=True,
+        low=0,
+        high=16,
     ),
     'model': Setting(
         'tam_nano',
@@ -191,33 +207,39 @@ SETTINGS = {
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters on a node; raises ValueError for a value that is no choice."""
+    """Declare all parameters on a node; raises ValueError for a value that is not allowed."""
     for name, setting in SETTINGS.items():
         declare(node, name, setting)
-    node.add_on_set_parameters_callback(_refuse_wrong_choices)
+    node.add_on_set_parameters_callback(_refuse_wrong_values)
 
 
 def declare(node: Node, name: str, setting: Setting) -> Any:
-    """Declare one parameter and return its value; raises ValueError for one that is no choice."""
+    """Declare one parameter and return its value; raises ValueError for one not allowed."""
     parameter = node.declare_parameter(name, setting.default, _descriptor(setting))
-    wrong = _wrong_choice(parameter, setting)
+    wrong = _wrong_value(parameter, setting)
     if wrong:
         raise ValueError(wrong)
     return parameter.value
 
 
-def _refuse_wrong_choices(parameters: Sequence[Parameter]) -> SetParametersResult:
+def _refuse_wrong_values(parameters: Sequence[Parameter]) -> SetParametersResult:
     ours = (p for p in parameters if p.name in SETTINGS)
-    wrong = '; '.join(filter(None, (_wrong_choice(p, SETTINGS[p.name]) for p in ours)))
+    wrong = '; '.join(filter(None, (_wrong_value(p, SETTINGS[p.name]) for p in ours)))
     return SetParametersResult(successful=not wrong, reason=wrong)
 
 
-def _wrong_choice(parameter: Parameter, setting: Setting) -> str:
-    """Return why a value is none of its parameter's choices, '' where it is one."""
-    choices = setting.choices
-    if not choices or parameter.value in choices:
-        return ''
-    return f'parameter {parameter.name} is {parameter.value!r}: choose from {_listed(choices)}'
+def _wrong_value(parameter: Parameter, setting: Setting) -> str:
+    """Return why a parameter may not have its value, '' where it may.
+
+    rclpy checks ranges, too, but lets pass what exceeds them by a millionth, and NaN.
+    """
+    value, choices = parameter.value, setting.choices
+    if choices and value not in choices:
+        return f'parameter {parameter.name} is {value!r}: choose from {_listed(choices)}'
+    if setting.low is not None and not setting.low <= value <= setting.high:
+        low, high = setting.low, setting.high
+        return f'parameter {parameter.name} is {value!r}: use {low:g} to {high:g}'
+    return ''
 
 
 def session_options(node: Node) -> SessionOptions:
@@ -228,6 +250,11 @@ def session_options(node: Node) -> SessionOptions:
 def detection_options(node: Node) -> DetectionOptions:
     """Return the options for detections as the parameters are now."""
     return DetectionOptions(**_values(node, DetectionOptions, DETECTIONS))
+
+
+def image_options(node: Node) -> ImageOptions:
+    """Return how to read images as the parameters are now."""
+    return ImageOptions(**_values(node, ImageOptions))
 
 
 def _values(node: Node, options: type, prefix: str = '') -> dict[str, Any]:

@@ -22,8 +22,8 @@ CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 class ObjectServices:
     """The services and the click topic of a node, acting on its session through its worker.
 
-    header_of_newest returns the header of the newest frame; it is called by the worker. warn says
-    something once.
+    header_of_newest returns the header of the newest frame; it is called by the worker. warn takes
+    the kind and the text of a warning.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class ObjectServices:
         worker: Worker,
         session: Session,
         header_of_newest: Callable[[], Header],
-        warn: Callable[[str], None],
+        warn: Callable[[str, str], None],
     ):
         self._worker = worker
         self._session = session
@@ -109,7 +109,9 @@ class ObjectServices:
     def _click(self, point: Point) -> None:
         """Take a click on an object as a refinement of it, one elsewhere as a new object."""
         if not self._clicks.put(conversions.click_to_prompt(point)):
-            self._warn('clicks ignored: they come faster than they can be applied')
+            self._warn(
+                'ignored_clicks', 'clicks ignored: they come faster than they can be applied'
+            )
 
     def _apply_click(self, prompt: Prompt) -> None:
         try:

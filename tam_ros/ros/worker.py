@@ -28,11 +28,16 @@ class _Job:
 class Worker(Generic[Frame]):
     """Runs process_frame on the newest offered frame, and jobs in between, in its own thread.
 
-    failure holds the exception that ended the thread, if one did.
+    failure holds the exception that ended the thread, if one did; on_failure is then called in it.
     """
 
-    def __init__(self, process_frame: Callable[[Frame], None]):
+    def __init__(
+        self,
+        process_frame: Callable[[Frame], None],
+        on_failure: Callable[[], None] = lambda: None,
+    ):
         self._process_frame = process_frame
+        self._on_failure = on_failure
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._jobs: deque[_Job] = deque()
@@ -97,6 +102,7 @@ class Worker(Generic[Frame]):
             with self._changed:
                 self.failure = error
                 self._cancel_jobs()
+            self._on_failure()
 
     def _work(self) -> bool:
         """Do one job or frame; return whether to go on."""

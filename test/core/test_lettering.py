@@ -16,7 +16,7 @@ def drawn(label: str, said: list) -> np.ndarray:
     session = Session(FakeEngine())
     session.step(IMAGE, 0)
     session.add_prompt(Prompt([[160, 120]]), label=label)
-    return draw_overlay(IMAGE, session.latest(), warn=said.append)
+    return draw_overlay(IMAGE, session.latest(), warn=lambda kind, text: said.append(text))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Images as camera drivers encode them, made from RGB without the code under test."""
 
 import numpy as np
+from robot import image_message
+from sensor_msgs.msg import Image
 
 ENCODINGS = (
     'rgb8',
@@ -14,6 +16,14 @@ ENCODINGS = (
     'bayer_bggr8',
     'bayer_gbrg8',
     'bayer_grbg8',
+    'mono16',
+    'rgb16',
+    'bgr16',
+    'rgba16',
+    'bgra16',
+    'bayer_rggb16',
+    'nv12',
+    'nv21',
 )
 CHANNEL = {'r': 0, 'g': 1, 'b': 2}
 
@@ -28,8 +38,25 @@ def four_colors(*, grey: bool = False) -> np.ndarray:
     return image
 
 
+def camera_message(
+    image_rgb: np.ndarray, encoding: str, *, padding: int = 0, is_bigendian: bool = False
+) -> Image:
+    """Return the message of a camera of this encoding, with bytes of padding after each row."""
+    pixels = encode(image_rgb, encoding)
+    message = image_message(
+        pixels.byteswap() if is_bigendian else pixels, encoding, padding=padding
+    )
+    message.is_bigendian = int(is_bigendian)
+    message.height = image_rgb.shape[0]  # chroma below the image does not count
+    return message
+
+
 def encode(image_rgb: np.ndarray, encoding: str) -> np.ndarray:
     """Return the pixels that a camera of this encoding sends, (H, W) or (H, W, C)."""
+    if encoding.endswith('16'):
+        return encode(image_rgb, f'{encoding[:-2]}8') * np.uint16(257)  # 255 becomes 65535
+    if encoding.startswith('nv'):
+        return _yuv420(image_rgb, u_first=encoding == 'nv12')
     if encoding.startswith('bayer'):
         return _mosaic(image_rgb, encoding[6:10])
     if encoding.startswith('yuv422'):
@@ -53,11 +80,25 @@ def _mosaic(image_rgb: np.ndarray, pattern: str) -> np.ndarray:
 
 
 def _yuv422(image_rgb: np.ndarray, *, luma_first: bool) -> np.ndarray:
-    """Return (H, W, 2): luma and, alternating, both chroma (ITU-R BT.601, studio range)."""
+    """Return (H, W, 2): luma and, alternating, both chroma."""
+    luma, u, v = _yuv(image_rgb)
+    chroma = np.where(np.arange(luma.shape[1]) % 2 == 0, u, v)
+    pair = (luma, chroma) if luma_first else (chroma, luma)
+    return np.stack(pair, axis=2).round().astype(np.uint8)
+
+
+def _yuv420(image_rgb: np.ndarray, *, u_first: bool) -> np.ndarray:
+    """Return (H * 3 / 2, W): luma, and below it both chroma of every second row and column."""
+    luma, u, v = _yuv(image_rgb)
+    pair = (u, v) if u_first else (v, u)
+    chroma = np.stack([plane[::2, ::2] for plane in pair], axis=2).reshape(-1, luma.shape[1])
+    return np.concatenate([luma, chroma]).round().astype(np.uint8)
+
+
+def _yuv(image_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return luma and both chroma of each pixel (ITU-R BT.601, studio range)."""
     r, g, b = np.moveaxis(image_rgb / 255.0, 2, 0)
     luma = 16 + 65.481 * r + 128.553 * g + 24.966 * b
     u = 128 - 37.797 * r - 74.203 * g + 112 * b
     v = 128 + 112 * r - 93.786 * g - 18.214 * b
-    chroma = np.where(np.arange(luma.shape[1]) % 2 == 0, u, v)
-    pair = (luma, chroma) if luma_first else (chroma, luma)
-    return np.stack(pair, axis=2).round().astype(np.uint8)
+    return luma, u, v

@@ -86,7 +86,7 @@ class Program:
     ):
         self.name = f'{script} {" ".join(arguments)}'
         self.domain_id = domain_id
-        self._log = folder / f'{script}_{time.monotonic_ns()}.log'
+        self._log = folder / f'{Path(script).name}_{time.monotonic_ns()}.log'
         quiet = {'RCUTILS_COLORIZED_OUTPUT': '0', 'ROS_LOG_DIR': str(folder)}
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
@@ -119,9 +119,18 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError(f'{self.name} did not end:\n{self.log}') from None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
 
     def end_by(self, number: int = signal.SIGINT) -> tuple[int, float]:
         """Send a signal; return the exit status and how many seconds the program took to end.

@@ -52,11 +52,20 @@ class Robot:
         self.node = rclpy.create_node('robot', context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._others: list = []
+
+    def add_node(self, name: str, *arguments: str):
+        """Return another node with arguments of its own, which lives as long as the robot."""
+        node = rclpy.create_node(name, context=self._context, cli_args=arguments)
+        self._executor.add_node(node)
+        self._others.append(node)
+        return node
 
     def close(self) -> None:
         """Leave the domain."""
         self._executor.shutdown()
-        self.node.destroy_node()
+        for node in (self.node, *self._others):
+            node.destroy_node()
         rclpy.shutdown(context=self._context)
 
     def now_ns(self) -> int:

@@ -1,110 +1,18 @@
 """Conversions between messages and arrays, without any process."""
 
-import array
 import math
 
-import cv2
 import numpy as np
 import pytest
-from camera_encodings import ENCODINGS, encode, four_colors
 from geometry_msgs.msg import Point
 from robot import NS_PER_S, header_at, image_message
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import Image, RegionOfInterest
 from tracker import pixels_of, prompt
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.prompts import PromptError, check_prompt
 from tam_ros.ros import conversions
-from tam_ros.ros.conversions import ImageError, image_to_rgb
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
-
-
-@pytest.mark.parametrize('padding', [0, 1, 7])
-@pytest.mark.parametrize('encoding', ENCODINGS)
-def test_image_is_decoded_to_rgb_whatever_its_padding(encoding, padding):
-    scene = four_colors(grey=encoding == 'mono8')
-    rgb = image_to_rgb(image_message(encode(scene, encoding), encoding, padding=padding))
-    assert rgb.shape == scene.shape
-    assert rgb.dtype == np.uint8
-    off_by = np.abs(rgb.astype(int) - scene).max(axis=2)
-    assert (off_by <= 3).mean() > 0.97  # but for mixed colours on the borders of the quarters
-
-
-@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8'])
-@pytest.mark.parametrize('shape', [(1, 1), (3, 5), (7, 2)])
-@pytest.mark.parametrize('padding', [0, 5])
-def test_packed_colors_are_decoded_exactly(frames, encoding, shape, padding):
-    scene = np.ascontiguousarray(frames[0][: shape[0], : shape[1]])
-    message = image_message(encode(scene, encoding), encoding, padding=padding)
-    assert (image_to_rgb(message) == scene).all()
-
-
-@pytest.mark.parametrize(('alias', 'encoding'), [('8UC3', 'bgr8'), ('8UC1', 'mono8')])
-def test_opencv_names_mean_what_opencv_means(frames, alias, encoding):
-    pixels = encode(frames[0], encoding)
-    aliased, plain = (image_to_rgb(image_message(pixels, name)) for name in (alias, encoding))
-    assert (aliased == plain).all()
-
-
-def test_last_row_may_lack_its_padding(frames):
-    message = image_message(frames[0], 'rgb8', padding=8)
-    message.data = message.data[:-8]
-    assert (image_to_rgb(message) == frames[0]).all()
-
-
-def test_step_of_zero_means_no_padding(frames):
-    message = image_message(frames[0], 'rgb8')
-    message.step = 0
-    assert (image_to_rgb(message) == frames[0]).all()
-
-
-def test_rgb8_is_a_view_of_the_message(frames):
-    message = image_message(frames[0], 'rgb8', padding=4)
-    assert np.shares_memory(image_to_rgb(message), np.frombuffer(message.data, np.uint8))
-
-
-@pytest.mark.parametrize(
-    ('change', 'text'),
-    [
-        ({'encoding': '16UC1'}, "encoding '16UC1' cannot be tracked in: publish one of rgb8, "),
-        ({'encoding': ''}, "encoding '' cannot be tracked in"),
-        ({'data': array.array('B', b'123')}, '3 bytes: expected 230400'),
-        ({'data': array.array('B')}, '0 bytes: expected 230400'),
-        ({'step': 959}, 'with step 959 has 230400 bytes'),
-        ({'height': 241}, 'image of 320x241 rgb8 .* expected 231360'),
-        ({'width': 0}, 'image of 0x240 pixels is empty'),
-        ({'height': 0}, 'image of 320x0 pixels is empty'),
-    ],
-)
-def test_image_that_cannot_be_read_is_named(frames, change, text):
-    message = image_message(frames[0], 'rgb8')
-    for field, value in change.items():
-        setattr(message, field, value)
-    with pytest.raises(ImageError, match=text):
-        image_to_rgb(message)
-
-
-@pytest.mark.parametrize('encoding', ['yuv422', 'yuv422_yuy2'])
-def test_yuv_of_odd_width_is_refused(encoding):
-    message = image_message(np.full((4, 5, 2), 128, np.uint8), encoding)
-    with pytest.raises(ImageError, match=f'image of 5x4 {encoding} cannot be converted'):
-        image_to_rgb(message)
-
-
-@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
-def test_compressed_image_is_decoded(suffix):
-    scene = four_colors()
-    _, encoded = cv2.imencode(suffix, scene[..., ::-1])
-    message = CompressedImage(format=suffix[1:], data=array.array('B', encoded.tobytes()))
-    rgb = conversions.compressed_to_rgb(message)
-    assert np.abs(rgb.astype(int) - scene)[:100, :140].max() <= (0 if suffix == '.png' else 4)
-
-
-@pytest.mark.parametrize('data', [b'', b'no image'])
-def test_compressed_image_that_is_none_is_named(data):
-    message = CompressedImage(format='jpeg', data=array.array('B', data))
-    with pytest.raises(ImageError, match=f"of {len(data)} bytes and format 'jpeg' cannot be"):
-        conversions.compressed_to_rgb(message)
 
 
 @pytest.mark.parametrize('shape', [(240, 320, 3), (5, 7), (0, 0)])
@@ -159,6 +67,17 @@ def test_mask_of_a_request_is_true_where_it_is_not_zero(padding):
     np.testing.assert_array_equal(checked.mask, pixels > 0)
 
 
+@pytest.mark.parametrize(
+    'fields', [{'step': 2}, {'height': 2**32 - 1}, {'width': 2**32 - 1, 'step': 2**32 - 1}]
+)
+def test_mask_that_cannot_be_read_is_refused(fields):
+    request = prompt(mask=np.ones((2, 3), bool))
+    for field, value in fields.items():
+        setattr(request.mask, field, value)
+    with pytest.raises(PromptError, match='mask: image of .* has 6 bytes: expected'):
+        conversions.request_to_prompt(request)
+
+
 def test_mask_without_its_bytes_is_refused():
     request = prompt()
     request.mask = Image(width=3, height=2, step=3, encoding='mono8')
@@ -191,16 +110,71 @@ def test_objects_and_detections_of_a_frame_agree():
     assert detection.bbox.center.position.x == (seen.box_xyxy[0] + seen.box_xyxy[2]) / 2
 
 
-def test_rotated_detection_is_taken_for_the_upright_box_around_it():
-    message = Detection2D(results=[ObjectHypothesisWithPose(), ObjectHypothesisWithPose()])
+def test_stamp_beyond_what_a_stamp_holds_becomes_its_last_second():
+    assert conversions.ns_to_stamp(2**31 * NS_PER_S + 5).sec == 2**31 - 1
+    assert conversions.ns_to_stamp(-NS_PER_S).sec == -1
+
+
+@pytest.mark.parametrize('value', [math.inf, -math.inf, math.nan, 1e300])
+def test_points_may_be_any_number(value):
+    x, y = conversions.click_to_prompt(Point(x=value, y=1.0)).points_xy[0]
+    assert not math.isfinite(x)
+    assert y == 1
+
+
+def detection_message(*, score=0.5, **bbox) -> Detection2D:
+    message = Detection2D(results=[ObjectHypothesisWithPose()])
     message.bbox.center.position.x, message.bbox.center.position.y = 50.0, 40.0
-    message.bbox.center.theta, message.bbox.size_x, message.bbox.size_y = math.pi / 2, 20.0, 10.0
-    message.results[1].hypothesis.class_id, message.results[1].hypothesis.score = 'cup', 0.5
-    (detection,) = conversions.message_to_detections(Detection2DArray(detections=[message]))
+    message.bbox.center.theta = bbox.pop('theta', 0.0)
+    message.bbox.size_x, message.bbox.size_y = bbox.pop('size', (20.0, 10.0))
+    message.results[0].hypothesis.class_id, message.results[0].hypothesis.score = 'cup', score
+    return message
+
+
+def read(*messages):
+    """Return the detections of a message, and why others were left out."""
+    refused = []
+    detections = conversions.message_to_detections(
+        Detection2DArray(detections=messages), refused.append
+    )
+    return detections, refused
+
+
+def test_rotated_detection_is_taken_for_the_upright_box_around_it():
+    message = detection_message(theta=math.pi / 2)
+    message.results.append(ObjectHypothesisWithPose())
+    (detection,), refused = read(message)
     assert detection.box_xyxy == pytest.approx((45, 30, 55, 50))
     assert (detection.label, detection.score) == ('cup', 0.5)
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ('bad', 'why'),
+    [
+        ({'theta': math.inf}, 'theta inf is not finite: give radians'),
+        ({'theta': math.nan}, 'theta nan is not finite'),
+        ({'size': (math.inf, 10.0)}, 'box (-inf, nan, inf, nan) is not finite'),
+        ({'size': (1.7e308, 1.7e308), 'theta': 0.7}, 'is not finite'),
+        ({'score': math.nan}, 'it has no result with a score'),
+    ],
+)
+def test_detection_that_means_nothing_is_left_out_and_the_others_count(bad, why):
+    detections, refused = read(detection_message(), detection_message(**bad), detection_message())
+    assert len(detections) == 2
+    assert len(refused) == 1
+    assert why in refused[0]
 
 
 def test_detection_without_a_result_is_left_out():
-    message = Detection2DArray(detections=[Detection2D()])
-    assert conversions.message_to_detections(message) == []
+    detections, refused = read(Detection2D())
+    assert detections == []
+    assert 'no result with a score' in refused[0]
+
+
+def test_score_that_is_no_number_does_not_hide_the_other_results():
+    message = detection_message(score=0.25)
+    message.results.insert(0, ObjectHypothesisWithPose())
+    message.results[0].hypothesis.score = math.nan
+    (detection,), _ = read(message)
+    assert (detection.label, detection.score) == ('cup', 0.25)

@@ -63,12 +63,16 @@ class Detector:
         message = image_message(frame, 'rgb8', self.header(index))
         return self.tracker.show(message)
 
-    def detect(self, index: int, *boxes, score=0.9, label='square', header=None) -> None:
+    def detect(
+        self, index: int, *boxes, score=0.9, label='square', theta=0.0, header=None
+    ) -> None:
         """Publish what was detected in a frame: by default its square."""
         shift = np.array([8, 0, 8, 0]) * index
         boxes = boxes or [np.array(SQUARE) + shift]
         message = Detection2DArray(header=header or self.header(index))
         message.detections = [detection_of(box, score, label) for box in boxes if box is not None]
+        for detection in message.detections:
+            detection.bbox.center.theta = theta
         self._publisher.publish(message)
 
     def wait(self, what: str, condition) -> list[TrackedObject]:
@@ -151,9 +155,11 @@ def test_detections_that_come_before_their_image_wait_for_it(detector):
 
 
 def test_bad_detections_are_named_once_and_the_others_count(detector):
-    detector.detect(0, (math.nan, 0, 10, 10), SQUARE)
+    detector.detect(0, (math.nan, 0, 10, 10), SQUARE, theta=0.0)
+    detector.detect(0, SQUARE, theta=math.inf)
     detector.wait('a proposed object', lambda objects: len(objects) == 1)
     detector.tracker.program.wait_for_log(r'detection ignored: box \(nan.* is not finite')
+    detector.tracker.program.wait_for_log(r'detection ignored: theta inf is not finite')
     detector.detect(0, header=header_at(0))
     detector.tracker.program.wait_for_log('detections ignored: their stamp is 0')
     detector.detect(0, header=header_at(5 * NS_PER_S))

@@ -1,17 +1,22 @@
 """Images as cameras send them: encodings, padding, transports, gaps, jumps, reliability."""
 
 import array
+import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
-from camera_encodings import ENCODINGS, encode, four_colors
+from camera_encodings import ENCODINGS, camera_message, four_colors
+from diagnostic_msgs.msg import DiagnosticArray
+from programs import DOMAIN_IDS
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from robot import NS_PER_S, header_at, image_message
-from sensor_msgs.msg import CompressedImage
+from robot import NS_PER_S, Robot, header_at, image_message
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from tracker import CAMERA, pixels_of
 
 from tam_ros.msg import TrackedObject
+from tam_ros.ros.image_input import ImageInput
 
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 
@@ -54,7 +59,7 @@ def colors_at_centers(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize('encoding', ENCODINGS)
 def test_camera_encoding_reaches_the_tracker_in_its_colors(tracker, encoding):
     scene = four_colors(grey=encoding.startswith('mono'))
-    answer = tracker.show(image_message(encode(scene, encoding), encoding, padding=11))
+    answer = tracker.show(camera_message(scene, encoding, padding=11))
     seen = pixels_of(answer.overlay)
     assert seen.shape == scene.shape
     assert np.abs(colors_at_centers(seen) - colors_at_centers(scene)).max() <= 3
@@ -65,13 +70,13 @@ def test_unknown_encoding_is_refused_once_and_good_images_work_after(tracker, fr
     counts = {name: len(messages) for name, messages in tracker.received.items()}
     for _ in range(20):
         header = header_at(tracker.robot.now_ns())
-        tracker.publish(image_message(np.zeros((240, 320), np.uint16), '16UC1', header))
+        tracker.publish(image_message(np.zeros((240, 320), np.float32), '32FC1', header))
         tracker.robot.let_pass(0.02)
-    tracker.program.wait_for_log("image encoding '16UC1' cannot be tracked in")
+    tracker.program.wait_for_log("image encoding '32FC1' cannot be tracked in")
     assert counts == {name: len(messages) for name, messages in tracker.received.items()}
     after = tracker.show(frames[1])
     assert after.objects.header.stamp != before.objects.header.stamp
-    assert tracker.program.log.count('16UC1') == 1
+    assert tracker.program.log.count("'32FC1' cannot be") < 5  # one in ten seconds
 
 
 def test_image_with_missing_bytes_is_refused(tracker, frames):
@@ -103,15 +108,143 @@ def test_compressed_image_that_is_none_is_refused(compressed):
     assert compressed.answer_to(broken) is None
 
 
+def huge_png() -> bytes:
+    """Return a PNG of a few hundred bytes that claims to be 65500x65500 pixels."""
+    png = bytearray(cv2.imencode('.png', np.zeros((1, 1, 3), np.uint8))[1].tobytes())
+    png[16:24] = struct.pack('>II', 65_500, 65_500)
+    png[29:33] = struct.pack('>I', zlib.crc32(png[12:29]))
+    return bytes(png)
+
+
+def test_files_that_claim_a_huge_image_are_ignored_and_counted(compressed):
+    compressed.reset()
+    compressed.show(jpeg(four_colors()))
+    ids = [compressed.add(points=[(90, 110)]).object.id]
+    reports = compressed.robot.record(DiagnosticArray, '/diagnostics')
+    before = int(compressed.robot.wait(lambda: reports and value(reports, 'ignored_images'), 'it'))
+    for _ in range(3):
+        header = header_at(compressed.robot.now_ns())
+        message = CompressedImage(header=header, data=array.array('B', huge_png()))
+        compressed.publish(message)
+        assert compressed.show(jpeg(four_colors())).ids == ids
+    compressed.robot.wait(lambda: int(value(reports, 'ignored_images')) > before, 'the count')
+    compressed.program.wait_for_log('exceeds max_image_pixels, 36000000')
+
+
+def value(reports: list[DiagnosticArray], key: str) -> str:
+    """Return a value of the newest report; '' where it has none, as while the node starts."""
+    values = {pair.key: pair.value for pair in reports[-1].status[0].values}
+    return values.get(key, '')
+
+
+def test_range_of_16_bits_can_change_at_run_time(tracker):
+    warm = np.tile(np.array([7000, 7200], np.uint16), (240, 160))
+    assert pixels_of(tracker.show(image_message(warm, 'mono16')).overlay)[0, :2, 0].max() < 30
+    assert tracker.set_parameter('significant_bits', 0).successful
+    try:
+        seen = pixels_of(tracker.show(image_message(warm, '16UC1')).overlay)
+    finally:
+        assert tracker.set_parameter('significant_bits', 16).successful
+    assert seen[0, :2, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(
+    ('transport', 'camera', 'topic', 'message_type', 'advice'),
+    [
+        ('raw', '/a', '/a', CompressedImage, 'remap /a/compressed:=/a'),
+        ('raw', '/b/compressed', '/b/compressed', CompressedImage, 'image_transport:=compressed'),
+        ('raw', '/c', '/c/compressed', CompressedImage, 'set image:=/c/compressed image_transp'),
+        ('compressed', '/d', '/d', Image, 'set image:=/d image_transport:=raw'),
+        ('raw', '/e', '/e', PointCloud2, 'publish sensor_msgs/msg/Image or sensor_msgs/msg/Com'),
+    ],
+)
+def test_topic_of_another_type_is_named_with_what_to_set(
+    start_lookout, transport, camera, topic, message_type, advice
+):
+    lookout = start_lookout(camera, message_type, topic, compressed=transport == 'compressed')
+    problem = lookout.robot.wait(lambda: lookout.images.problem, 'the problem')
+    listens = camera + ('/compressed' if transport == 'compressed' else '')
+    assert problem.startswith(
+        f'nothing publishes {TYPE_NAMES[transport]} on {listens}, but {topic}'
+    )
+    assert advice in problem
+    assert lookout.warnings[0] == ('no_images', f'no images: {problem}')
+
+
+def test_compressed_given_twice_is_taken_once(start_lookout):
+    lookout = start_lookout('/f/compressed', CompressedImage, '/f/compressed', compressed=True)
+    assert lookout.images.topic == '/f/compressed'
+    lookout.receive(jpeg(four_colors()))
+    assert lookout.images.problem == ''
+
+
+def test_remapping_that_is_advised_brings_the_images(start_lookout):
+    lookout = start_lookout(
+        '/g', CompressedImage, '/g', compressed=True, remap='/g/compressed:=/g'
+    )
+    lookout.receive(jpeg(four_colors()))
+
+
+TYPE_NAMES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+
+
+class Lookout:
+    """The camera topic of a node by itself, in ROS time that stands still, and a camera."""
+
+    def __init__(self, camera, message_type, topic, *, compressed, remap=''):
+        self.robot = Robot(next(DOMAIN_IDS))
+        self._other = Robot(self.robot.domain_id)  # one context takes one type for a topic
+        self.offered, self.warnings = [], []
+        self.camera = self._other.node.create_publisher(message_type, topic, 5)
+        self.node = self.robot.add_node(
+            'lookout',
+            *('--ros-args', '-r', f'image:={camera}', '-p', 'use_sim_time:=true'),
+            *(('-r', remap) if remap else ()),
+        )
+        self.images = ImageInput(
+            self.node,
+            self.offered.append,
+            lambda kind, text: self.warnings.append((kind, text)),
+            compressed=compressed,
+        )
+
+    def receive(self, message) -> None:
+        """Publish a message until it is handed on."""
+
+        def arrives() -> bool:
+            self.camera.publish(message)
+            return bool(self.offered)
+
+        self.robot.wait(arrives, 'the image')
+
+    def close(self) -> None:
+        """End the node, then the camera."""
+        self.robot.close()
+        self._other.close()
+
+
+@pytest.fixture
+def start_lookout():
+    lookouts = []
+
+    def start(*arguments, **options) -> Lookout:
+        lookouts.append(Lookout(*arguments, **options))
+        return lookouts[-1]
+
+    yield start
+    for lookout in lookouts:
+        lookout.close()
+
+
 def test_change_of_image_size_resets_and_says_so_once(tracker, frames):
     tracker.show(frames[0])
     assert tracker.add(points=[(90, 110)]).success
     smaller = [np.ascontiguousarray(frame[:200, :300]) for frame in frames]
     for frame in smaller[:3]:
         assert tracker.show(frame).ids == []
-    assert (
-        tracker.program.log.count('tracker reset: image size changed from 320x240 to 300x200') == 1
-    )
+    change = 'tracker reset: image size changed from 320x240 to 300x200'
+    tracker.program.wait_for_log(change)
+    assert tracker.program.log.count(change) == 1
     response = tracker.add(points=[(310, 110)])
     assert 'point (310, 110) is outside the image of 300x200 pixels' in response.message
     assert tracker.add(points=[(290, 110)]).success
@@ -125,8 +258,8 @@ def test_backward_jump_of_time_resets_and_says_so_once(tracker, frames):
     for i in range(3):
         header = header_at(minute_ago_ns + i * NS_PER_S)
         assert tracker.show(image_message(frames[i], 'rgb8', header)).ids == []
-    assert tracker.program.log.count('tracker reset: time jumped back by') == 1
     tracker.program.wait_for_log(r'time jumped back by (59|60)\.\d+ s')
+    assert tracker.program.log.count('tracker reset: time jumped back by') == 1
 
 
 def test_objects_survive_a_camera_that_is_silent_for_a_while(tracker, frames):
@@ -179,4 +312,4 @@ def test_quality_of_service_can_be_overridden_for_a_topic(start_tracker, frames)
     )
     tracker.robot.let_pass(0.5)
     assert publisher.get_subscription_count() == 0  # best effort is not enough any more
-    tracker.program.wait_for_log('no images from a best effort camera')
+    tracker.program.wait_for_log('no images: the camera publishes with best effort')

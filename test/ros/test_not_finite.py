@@ -8,12 +8,11 @@ from robot import header_at, image_message
 
 # The node, with an engine that answers with NaN while a file is there.
 NODE = """#!{python}
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from tam_ros.engine.load import load_engine
-from tam_ros.ros import node
+from tam_ros.ros import node, process
 
 
 def load_breakable(choice):
@@ -30,7 +29,7 @@ def load_breakable(choice):
 
 
 node.load_engine = load_breakable
-sys.exit(node.main())
+process.main()
 """
 
 

@@ -1,5 +1,7 @@
 """Parameters of the node: described, checked, and changed at run time where that is possible."""
 
+import math
+
 import pytest
 import safetensors.torch
 import torch
@@ -17,6 +19,8 @@ LIVE = {
     'forecast': 'publish_time',
     'forecast_ms': 50.0,
     'forecast_masks': True,
+    'max_image_pixels': 10_000_000,
+    'significant_bits': 12,
 }
 REFUSED = {
     'exit_ratio': 1.5,
@@ -32,6 +36,8 @@ REFUSED = {
     'image_size': 512,
     'max_objects': 5,
     'image_transport': 'compressed',
+    'max_image_pixels': 1000,
+    'significant_bits': 17,
 }
 
 
@@ -90,6 +96,18 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
     assert value_of(tracker, name) == before
 
 
+def test_values_a_little_out_of_range_are_refused_and_the_tracker_lives(tracker, frames):
+    for described in descriptors(tracker):
+        for limits in described.floating_point_range:
+            for value in (limits.to_value * (1 + 5e-7), limits.from_value * (1 - 5e-7), math.nan):
+                if limits.from_value <= value <= limits.to_value:
+                    continue  # 0 has no neighbours
+                result = tracker.set_parameter(described.name, value)
+                assert not result.successful, (described.name, value)
+                assert described.name in result.reason
+    assert tracker.show(frames[0])
+
+
 @pytest.mark.parametrize(
     ('parameter', 'message'),
     [
@@ -101,6 +119,8 @@ def test_bad_value_or_read_only_parameter_is_refused(tracker, name):
         ('device:=cuda:9', "device 'cuda:9' is not available here: choose from cpu"),
         ('image_size:=100', '100'),
         ('image_size:=9999', 'image_size'),
+        ('lost_after_s:=3600.0018', 'lost_after_s is 3600.0018: use 0 to 3600'),
+        ('exit_ratio:=.nan', 'exit_ratio'),
         ('max_objects:=0', 'max_objects'),
         ('max_objects:=many', 'max_objects'),
         ('qos_overrides./image.subscription.reliability:=often', "reliability is 'often'"),

@@ -18,7 +18,9 @@ def test_boxes_scores_and_names_are_kept():
     cup = SimpleNamespace(id='7', class_id=41, class_name='cup', score=0.75, bbox=bbox)
     message = detection_array(SimpleNamespace(header=header_at(7), detections=[cup]))
     assert message.header == header_at(7)
-    (detection,) = message_to_detections(message)
+    refused = []
+    (detection,) = message_to_detections(message, refused.append)
+    assert refused == []
     assert detection.box_xyxy == (80, 70, 120, 90)
     assert (detection.label, detection.score) == ('cup', 0.75)
 

@@ -122,6 +122,7 @@ class Tracker:
         robot=None,
         arguments=(),
         python=sys.executable,
+        script='tracker_node',
         **parameters,
     ):
         options = [f'{key}:={value}' for key, value in parameters.items()]
@@ -129,7 +130,7 @@ class Tracker:
         self._owns_robot = robot is None
         self.name = name
         self.program = Program(
-            'tracker_node',
+            str(script),
             *('--ros-args', '-r', f'image:={camera}', *arguments),
             *(word for option in options for word in ('-p', option)),
             domain_id=self.robot.domain_id,

@@ -1,0 +1,95 @@
+"""The tracker node's process: how it starts, takes signals, and ends in time whatever it does."""
+
+import functools
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import NoReturn
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+
+from tam_ros.weights import DownloadError
+
+EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
+END_S = 2.5  # from a signal until the process has ended; launch sends the next after 5 s
+
+
+def main(arguments=None) -> NoReturn:
+    """Run the node, and end the process: with status 0 by SIGINT or SIGTERM, 1 by an error."""
+    spinning, signals = threading.Event(), queue.SimpleQueue()
+    threading.Thread(target=_end_after, args=(signals,), daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, functools.partial(_on_signal, spinning, signals))
+    try:
+        node = _start_node(arguments)
+        spinning.set()
+        install_signal_handlers(SignalHandlerOptions.ALL)
+    except KeyboardInterrupt as interrupt:
+        rclpy.logging.get_logger('tam').info(f'stopped by {interrupt} while starting')
+        _leave(0)
+    except (ValueError, DownloadError, ParameterException) as error:
+        rclpy.logging.get_logger('tam').fatal(str(error))
+        rclpy.try_shutdown()
+        _leave(1)
+    _spin(node)
+
+
+def _start_node(arguments):
+    from tam_ros.ros.node import TrackerNode  # takes long, and a signal may come meanwhile
+
+    # rclpy takes the signals, and hands them on, only once there is an executor to end.
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    return TrackerNode()
+
+
+def _on_signal(spinning: threading.Event, signals: queue.SimpleQueue, number: int, _) -> None:
+    """Stop what is not spun yet; an executor ends by itself, since rclpy shuts its context down.
+
+    A KeyboardInterrupt there could fall into the start of one of its threads, which would then
+    wait for ever and the process with it.
+    """
+    signals.put(number)
+    if not spinning.is_set():
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _end_after(signals: queue.SimpleQueue) -> None:
+    """End the process END_S after the first signal, whatever it still does by then."""
+    signals.get()
+    time.sleep(END_S)
+    _leave(0)
+
+
+def _spin(node) -> NoReturn:
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except Exception:
+        if node.context.ok():
+            raise  # otherwise only the shutdown, found somewhere on the way
+    finally:
+        node.stop()
+        rclpy.try_shutdown()
+    if node.failure is not None:
+        traceback.print_exception(None, node.failure, node.failure.__traceback__)
+        node.get_logger().fatal(f'tracking failed: {node.failure!r}')
+    node.destroy_node()  # tells the others, who would believe in it for half a minute
+    _leave(0 if node.failure is None else 1)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process, whatever its worker still loads or computes; nobody waits for that.
+
+    Nor for the interpreter to take its modules down, which on a busy machine lasts seconds.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
