@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ TIMES = {'encode_image': 1.0, 'attend_memory': 2.0, 'decode_mask': 3.0, 'encode_
 
 
 def run_script(out: Path, **environment: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, 'PYTHON': 'python', 'OUT': str(out), **environment}
+    environment = {**os.environ, 'PYTHON': sys.executable, 'OUT': str(out), **environment}
     return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True)
 
 

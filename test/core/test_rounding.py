@@ -13,7 +13,6 @@ from rounding import Subject, measure
 REFINED = 'click, then one off'  # starts from the first answer, so its error is the first's grown
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ('model', 'pointer_bar', 'logit_bar'),
     [('efficienttam_ti_2', 3e-3, 2e-2), ('edgetam', 1e-5, 5e-5)],
