@@ -41,6 +41,14 @@ def test_tracker_imports_without_torch_and_ros():
     )
 
 
+def test_the_default_runs_without_torch_and_ros():
+    run_without(
+        {'torch', 'safetensors', 'onnx', 'rclpy', 'cv_bridge'},
+        'from tam_ros.engine.load import EngineChoice, load_engine\n'
+        "assert 'ONNX Runtime' in load_engine(EngineChoice('tam_nano')).spec.runtime",
+    )
+
+
 def test_torch_engine_imports_without_ros():
     run_without({'rclpy', 'cv_bridge', 'vision_msgs'}, 'import tam_ros.engine.torch_engine')
 
@@ -58,6 +66,7 @@ def test_pip_installs_the_core(tmp_path):
         pytest.skip('pip is not installed')
     assert done.returncode == 0, done.stderr
     assert (target / 'tam_ros' / 'tracker' / 'session.py').is_file()
-    assert (target / 'tam_ros' / 'embedded' / 'tam_nano.safetensors').is_file()
+    for path in (ROOT / 'tam_ros' / 'embedded').iterdir():
+        assert (target / 'tam_ros' / 'embedded' / path.name).is_file(), path.name
     assert not (target / 'tam_ros' / 'ros').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)
