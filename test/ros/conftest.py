@@ -45,6 +45,7 @@ def pytest_runtest_makereport(item, call):
 
 def _save_weights(path: Path, biases: dict[str, float]) -> Path:
     """Save the calm network's weights with some biases raised."""
+    pytest.importorskip('torch', reason='EdgeTAM runs on PyTorch')
     import safetensors.torch  # here: slow, and not needed where this folder is skipped
     from calm import calm_network
 
