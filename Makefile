@@ -11,39 +11,56 @@ IN_ENV := source $(BARE)/env.sh &&
 PACKAGE := CMakeLists.txt package.xml $(wildcard msg/* srv/*) $(shell find tam_ros -name '*.py') \
   $(shell find tam_ros scripts launch config rviz -type d -not -name __pycache__)
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format bench clean same-python
 setup: .ws/built
 
-.venv/ready: $(wildcard requirements/*.txt) $(BARE)/setup.sh $(BARE)/repair_prefix.py
-	@$(BARE)/setup.sh .venv $(PYTHON) core torch ros training dev
+# What each step installs comes on top of the one before.
+.venv/ready: requirements/core.txt requirements/ros.txt $(BARE)/setup.sh $(BARE)/repair_prefix.py | same-python
+	@$(BARE)/setup.sh .venv $(PYTHON) --no-deps core ros
+	@touch $@
+
+.venv/torch: requirements/torch.txt .venv/ready
+	@$(BARE)/setup.sh .venv $(PYTHON) core ros torch
+	@touch $@
+
+.venv/all: requirements/training.txt requirements/dev.txt .venv/torch
+	@$(BARE)/setup.sh .venv $(PYTHON) core ros torch training dev
+	@touch $@
+
+.venv/lint: requirements/lint.txt | same-python
+	@$(BARE)/setup.sh .venv $(PYTHON) lint
 	@touch $@
 
 # As on a robot without PyTorch: tests run the node in it.
-.venv-onnx/ready: requirements/core.txt requirements/ros.txt $(BARE)/setup.sh
-	@$(BARE)/setup.sh .venv-onnx $(PYTHON) core ros
+.venv-onnx/ready: requirements/core.txt requirements/ros.txt $(BARE)/setup.sh | same-python
+	@$(BARE)/setup.sh .venv-onnx $(PYTHON) --no-deps core ros
 	@touch $@
+
+same-python:
+	@$(BARE)/same_python.sh .venv $(PYTHON) $(if $(filter command,$(firstword $(origin PYTHON))),asked)
 
 .ws/built: .venv/ready $(PACKAGE) $(wildcard $(BARE)/vision_msgs/*) $(BARE)/env.sh
 	@$(BARE)/build.sh
 	@touch $@
 
-demo: setup
+# tam_nano runs without PyTorch.
+demo: setup $(if $(WEIGHTS)$(filter-out tam_nano,$(MODEL))$(filter-out onnx,$(ENGINE)),.venv/torch)
 	@$(IN_ENV) python demo/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
 	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(DEMO_ARGS)
 
 # Two processes with one thread each: much of the time goes into waiting, and into exports that
 # use one core.
-test: setup .venv-onnx/ready
+test: setup .venv/all .venv-onnx/ready
 	@$(IN_ENV) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile $(TEST_ARGS)
 
-lint: .venv/ready
+lint: .venv/lint
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 
-format: .venv/ready
+format: .venv/lint
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
-bench: setup
+bench: setup .venv/all
 	@$(IN_ENV) python benchmark/run.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(BENCH_ARGS)
 
 clean:

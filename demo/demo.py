@@ -22,7 +22,8 @@ from rclpy.signals import SignalHandlerOptions
 from report import Report
 from truth import CLIP, Truth
 
-from tam_ros.engine.load import ENGINES
+from tam_ros.engine.embedded import has_embedded_graphs
+from tam_ros.engine.load import ENGINE_CHOICES, EngineChoice
 from tam_ros.image_files import SourceError
 from tam_ros.paths import PathError
 from tam_ros.video_source import HIGHEST_RATE_HZ, open_source
@@ -50,6 +51,14 @@ class Plan:
     weights: str
     image_size: int
     engine: str
+
+    @property
+    def must_export(self) -> bool:
+        """Whether graphs for ONNX Runtime have to be made first."""
+        if self.weights:
+            return self.engine == 'onnx' and not Path(self.weights).is_dir()
+        embedded = has_embedded_graphs(self.model, self.image_size, '')
+        return self.engine == 'onnx' and not embedded
 
     @property
     def notice(self) -> str:
@@ -81,7 +90,10 @@ def parse_arguments(arguments) -> argparse.Namespace:
         help="checkpoint; left out, the model's embedded or downloaded one",
     )
     parser.add_argument(
-        '--engine', default='torch', choices=ENGINES, help='onnx exports the network first'
+        '--engine',
+        default='',
+        choices=ENGINE_CHOICES,
+        help='torch, or onnx, which exports what has no graphs yet; left out, as the node',
     )
     parser.add_argument(
         '--image-size', type=int, default=0, help="network input in pixels; 0: the model's own"
@@ -127,7 +139,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         model=options.model,
         weights=check_weights(options),
         image_size=options.image_size,
-        engine=options.engine,
+        engine=EngineChoice(options.model, options.weights, name=options.engine).engine,
     )
 
 
@@ -145,7 +157,7 @@ def measure(video: Path) -> tuple[float, int]:
 def check_weights(options: argparse.Namespace) -> str:
     """Return the weights asked for; raises DemoError if they are not there."""
     weights = options.weights
-    if weights and weights != UNTRAINED and not Path(weights).is_file():
+    if weights and weights != UNTRAINED and not Path(weights).exists():
         raise DemoError(f'--weights {weights} does not exist')
     try:
         find_weights(options.model, weights)
@@ -161,7 +173,7 @@ def run(plan: Plan) -> None:
     """Play, prompt, track and report; ends the processes it started."""
     announce(plan)
     OUT.mkdir(exist_ok=True)
-    weights = export_network(plan) if plan.engine == 'onnx' else plan.weights
+    weights = export_network(plan) if plan.must_export else plan.weights
     film = Film(OUT / 'overlay.mp4', plan.frame_rate_hz, plan.notice)
     report = Report(film, plan.frame_rate_hz, plan.truth)
     with ExitStack() as stack:

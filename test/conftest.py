@@ -34,18 +34,6 @@ def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
 
 
 @pytest.fixture(scope='session')
-def exported_nano(made_once) -> Path:
-    """The network that comes with the package, exported for 256 px as a user would."""
-
-    def make(folder: Path) -> None:
-        from tam_ros.engine.export import export  # here: not all tests need PyTorch
-
-        export('tam_nano', '', folder, image_size=256)
-
-    return made_once('tam_nano_256', make)
-
-
-@pytest.fixture(scope='session')
 def frames() -> list[np.ndarray]:
     """Ten 320x240 frames: textured noise under a bright square that moves right."""
     rng = np.random.default_rng(0)

@@ -116,7 +116,9 @@ def main() -> None:
     parser.add_argument('--sheet', type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    engine = load_engine(EngineChoice('tam_nano', args.weights, image_size=args.image_size))
+    engine = load_engine(
+        EngineChoice('tam_nano', args.weights, name='torch', image_size=args.image_size)
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     for path in list_files(args.labels, ('.json',)):
         if (args.out / f'{path.stem}_0.npz').exists():

@@ -4,7 +4,7 @@ Written by `export`, read by `onnx_engine`; this module needs neither torch nor 
 """
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ PRECISIONS: tuple[Precision, ...] = ('fp32', 'fp16')
 FORMAT = 1
 MANIFEST = 'manifest.json'
 LARGEST_MANIFEST = 1 << 20  # bytes
+EXPORT_AGAIN = 'export the network again'
 
 ENCODE_IMAGE = 'encode_image'
 ATTEND_MEMORY = 'attend_memory'
@@ -44,7 +45,9 @@ class Manifest:
 
     features: the maps of an encoded image. tokens: of a memory that are attended to; dense_tokens:
     of one that are matched, 0 without dense propagation. weights_sha256: of the file's content,
-    or the name of weights that are no file. graphs: file names and the sha256 of each.
+    or the name of weights that are no file. graphs: their names and the sha256 of each; prefix:
+    what their files' names begin with, and the manifest's. files: those beside them that they
+    read weights from, and the sha256 of each.
     """
 
     model: str
@@ -63,6 +66,8 @@ class Manifest:
     model_dim: int
     resampling: Resampling
     graphs: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+    prefix: str = ''
     format: int = FORMAT
 
     @property
@@ -80,15 +85,19 @@ REQUIRED = {
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, last of all: a folder without one is not whole."""
-    manifest_path(folder).write_text(json.dumps(asdict(manifest), indent=2) + '\n')
+    text = json.dumps(asdict(manifest), indent=2) + '\n'
+    manifest_path(folder, manifest.prefix).write_text(text)
 
 
-def read_manifest(folder: Path, model: str = 'MODEL') -> Manifest:
+def read_manifest(
+    folder: Path, model: str = 'MODEL', *, prefix: str = '', cure: str = EXPORT_AGAIN
+) -> Manifest:
     """Read and check a folder's manifest; raises EngineError naming what is wrong.
 
-    model: that it should be of, for the message.
+    model: that it should be of, for the message. prefix: of the files' names. cure: what to do
+    where files are damaged.
     """
-    path = manifest_path(folder)
+    path = manifest_path(folder, prefix)
     if file_fault(folder) == '':
         raise EngineError(f'{folder} is a file: engine onnx takes a folder of export_onnx')
     if not path.exists():
@@ -105,12 +114,13 @@ def read_manifest(folder: Path, model: str = 'MODEL') -> Manifest:
     fault = manifest_fault(content, REQUIRED, STAGES)
     if fault:
         raise EngineError(f'{path} {fault}: export the network again')
-    known = {
-        field.name: content[field.name] for field in fields(Manifest) if field.name in content
-    }
-    manifest = Manifest(**{**known, 'features': tuple(content['features'])})
+    known = {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
+    known |= {'features': tuple(content['features']), 'prefix': prefix}
+    manifest = Manifest(**known)
     for name, digest in manifest.graphs.items():
-        _check_graph(graph_path(folder, name), digest)
+        _check_file(graph_path(folder, name, prefix), digest, cure)
+    for name, digest in manifest.files.items():
+        _check_file(folder / name, digest, cure)
     return manifest
 
 
@@ -129,20 +139,20 @@ def _read_json(path: Path) -> dict:
     return content
 
 
-def manifest_path(folder: Path) -> Path:
+def manifest_path(folder: Path, prefix: str = '') -> Path:
     """Return where a folder's manifest lies."""
-    return folder / MANIFEST
+    return folder / f'{prefix}{MANIFEST}'
 
 
-def graph_path(folder: Path, name: str) -> Path:
+def graph_path(folder: Path, name: str, prefix: str = '') -> Path:
     """Return where a graph lies."""
-    return folder / f'{name}.onnx'
+    return folder / f'{prefix}{name}.onnx'
 
 
-def _check_graph(path: Path, digest: str) -> None:
+def _check_file(path: Path, digest: str, cure: str) -> None:
     fault = file_fault(path)
     if fault:
         why = 'is missing' if fault == 'does not exist' else fault
-        raise EngineError(f'{path} {why}: export the network again')
+        raise EngineError(f'{path} {why}: {cure}')
     if sha256_of(path) != digest:
-        raise EngineError(f'{path} is not the file that was exported: export the network again')
+        raise EngineError(f'{path} is not the file that was exported: {cure}')

@@ -1,16 +1,23 @@
 """Load the engine that a user chooses; one that is not asked for need not be installed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tam_ros.engine.base import Engine, EngineError, NumericMode
-from tam_ros.engine.graphs import Manifest, read_manifest
+from tam_ros.engine.embedded import (
+    embedded_sizes,
+    has_embedded_graphs,
+    read_embedded_manifest,
+)
+from tam_ros.engine.graphs import PRECISIONS, Manifest, manifest_path, read_manifest
+from tam_ros.model.config import MODELS
 from tam_ros.paths import user_path
-from tam_ros.weights import EMBEDDED, export_folder, find_weights
+from tam_ros.weights import EMBEDDED, EMBEDDED_FOLDER, export_folder, find_weights
 
 EngineName = Literal['torch', 'onnx']
 ENGINES: tuple[EngineName, ...] = ('torch', 'onnx')
+ENGINE_CHOICES = ('', *ENGINES)
 EnginePrecision = Literal['', 'fp32', 'bf16', 'fp16']
 ENGINE_PRECISIONS: tuple[EnginePrecision, ...] = ('', 'fp32', 'bf16', 'fp16')
 
@@ -20,26 +27,36 @@ class EngineChoice:
     """An engine to be loaded.
 
     weights: for torch a checkpoint file, for onnx a folder that `export_onnx` made; empty for the
-    model's own. image_size: 0 for the model's own, or what was exported. precision: empty for
-    fp32, or what was exported. threads: on the CPU, 0 for all cores.
+    model's own. name: empty for onnx where weights is a folder, or empty and the model's graphs
+    come with the package; else torch. image_size: 0 for the model's own, or what was exported.
+    precision: empty for fp32, or what was exported. threads: on the CPU, 0 for all cores.
     """
 
     model: str
     weights: str = ''
-    name: EngineName = 'torch'
+    name: EngineName | Literal[''] = ''
     image_size: int = 0
     mode: NumericMode = 'interactive'
     device: str = 'cpu'
     precision: EnginePrecision = ''
     threads: int = 0
 
+    @property
+    def engine(self) -> EngineName:
+        """What runs the network. That does not depend on what is installed."""
+        if self.name:
+            return self.name
+        if self.weights:
+            return 'onnx' if user_path(self.weights).is_dir() else 'torch'
+        return 'onnx' if embedded_sizes(self.model) else 'torch'
+
 
 def load_engine(choice: EngineChoice) -> Engine:
     """Load an engine; raises EngineError, CheckpointError, PathError or DownloadError."""
     loaders = {'torch': _load_torch, 'onnx': _load_onnx}
-    if choice.name not in loaders:
+    if choice.engine not in loaders:
         raise EngineError(f'engine {choice.name!r} is unknown: choose from {", ".join(ENGINES)}')
-    return loaders[choice.name](choice)
+    return loaders[choice.engine](choice)
 
 
 def _load_torch(choice: EngineChoice) -> Engine:
@@ -71,10 +88,10 @@ def _load_onnx(choice: EngineChoice) -> Engine:
     except ModuleNotFoundError as error:
         raise EngineError(
             f'engine onnx needs onnxruntime ({error}): install onnxruntime, or onnxruntime-gpu '
-            'for accelerators'
+            'for accelerators; or use engine torch'
         ) from error
-    folder = user_path(choice.weights) if choice.weights else export_folder(choice.model)
-    manifest = read_manifest(folder, choice.model)
+    _check_size(choice)
+    folder, manifest = _read_graphs(choice)
     engine = OnnxEngine(
         folder,
         manifest=manifest,
@@ -84,6 +101,47 @@ def _load_onnx(choice: EngineChoice) -> Engine:
     )
     _check_manifest(folder, manifest, choice)
     return engine
+
+
+def _check_size(choice: EngineChoice) -> None:
+    """Raise EngineError for a size that no export could have either."""
+    if choice.model in MODELS and choice.image_size:
+        try:
+            replace(MODELS[choice.model], image_size=choice.image_size)
+        except ValueError as error:
+            raise EngineError(str(error)) from error
+
+
+def _read_graphs(choice: EngineChoice) -> tuple[Path, Manifest]:
+    """Return the folder of the graphs that are asked for, and its manifest, checked."""
+    if choice.weights:
+        folder = user_path(choice.weights)
+        return folder, read_manifest(folder, choice.model)
+    if has_embedded_graphs(choice.model, choice.image_size, choice.precision):
+        return EMBEDDED_FOLDER, read_embedded_manifest(choice.model, choice.image_size)
+    folder = export_folder(choice.model)
+    exported = manifest_path(folder).is_file() and choice.precision in ('', *PRECISIONS)
+    if embedded_sizes(choice.model) and not exported:
+        raise EngineError(_what_is_embedded(choice))
+    return folder, read_manifest(folder, choice.model)
+
+
+def _what_is_embedded(choice: EngineChoice) -> str:
+    """Return what helps where a model's graphs come with it, but not those asked for."""
+    asked = {'image_size': choice.image_size, 'precision': choice.precision}
+    asked = {key: value for key, value in asked.items() if value}
+    if choice.precision in ('', *PRECISIONS):
+        options = [f'--{key.replace("_", "-")} {value}' for key, value in asked.items()]
+        command = ' '.join(['ros2 run tam_ros export_onnx --model', choice.model, *options])
+        export = f'make graphs with `{command}` (either needs PyTorch)'
+    else:
+        export = f'use a precision of {", ".join(PRECISIONS)}'
+    return (
+        f'{choice.model} comes with graphs for ONNX Runtime at '
+        f'{", ".join(map(str, embedded_sizes(choice.model)))} px in fp32, asked for is '
+        f'{", ".join(f"{key} {value}" for key, value in asked.items())}: '
+        f'set engine to torch, or {export}'
+    )
 
 
 def _check_manifest(folder: Path, manifest: Manifest, choice: EngineChoice) -> None:

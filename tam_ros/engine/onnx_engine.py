@@ -25,6 +25,8 @@ from tam_ros.engine.base import (
 from tam_ros.engine.graphs import Manifest, Precision, graph_path, read_manifest
 from tam_ros.engine.grouping import locate_groups
 from tam_ros.engine.padding import pad_plan, padded_count
+from tam_ros.paths import make_folder
+from tam_ros.weights import EMBEDDED_FOLDER, weights_folder
 
 PROVIDERS = {
     'cpu': 'CPUExecutionProvider',
@@ -47,7 +49,7 @@ UNREADABLE = (  # what ONNX Runtime raises over a file
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
-TENSORRT_CACHE = 'tensorrt'  # folder beside the graphs: built engines
+TENSORRT_CACHE = 'tensorrt'  # name of the folder of built engines
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,9 @@ def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[s
     cuda = (PROVIDERS['cuda'], {'device_id': device.index})
     if device.kind == 'cpu':
         return [(PROVIDERS['cpu'], {})]
-    if device.kind == 'cuda' or path.stem in NOT_FOR_TENSORRT:
+    if device.kind == 'cuda' or path.stem.endswith(NOT_FOR_TENSORRT):
         return [cuda]
-    cache = path.parent / TENSORRT_CACHE
-    cache.mkdir(exist_ok=True)
+    cache = _tensorrt_cache(path.parent)
     options = {
         'device_id': device.index,
         'trt_fp16_enable': precision == 'fp16',
@@ -196,6 +197,14 @@ def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[s
         'trt_timing_cache_enable': True,
     }
     return [(PROVIDERS['tensorrt'], options), cuda]
+
+
+def _tensorrt_cache(graphs_folder: Path) -> Path:
+    """Return the folder for built engines, made: beside the graphs, if those are a user's own."""
+    installed = graphs_folder.resolve() == EMBEDDED_FOLDER
+    cache = (weights_folder() if installed else graphs_folder) / TENSORRT_CACHE
+    make_folder(cache, 'set TAM_ROS_WEIGHTS to a folder that can be written')
+    return cache
 
 
 def _check_provider(session: onnxruntime.InferenceSession, path: Path, first_choice) -> None:
@@ -273,7 +282,10 @@ class OnnxEngine:
         self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes
         self._graphs = {
             name: Graph(
-                graph_path(Path(folder), name), self._device, threads, self.manifest.precision
+                graph_path(Path(folder), name, self.manifest.prefix),
+                self._device,
+                threads,
+                self.manifest.precision,
             )
             for name in self.manifest.graphs
         }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tam_ros.engine.base import Engine
-from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES, EngineChoice, load_engine
+from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS, EngineChoice, load_engine
 from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, clip_names, read_clip
 from tam_ros.evaluation.pictures import save_sheet
 from tam_ros.evaluation.runs import Clock, stream_clip, track_clip
@@ -67,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('--clips', type=_words, default=[], help='names, with commas (default: all)')
     add('--model', default='tam_nano', help='name of the network')
     add('--weights', default='', help="checkpoint (default: the model's own)")
-    add('--engine', default='torch', choices=ENGINES, help='what runs the network')
+    add('--engine', default='', choices=ENGINE_CHOICES, help='torch or onnx (default: as node)')
     add('--policy', type=_words, default=['fifo'], help=f'of memory: {", ".join(POLICIES)}')
     add('--image-size', type=int, default=0, help="network input (default: the model's)")
     add('--device', default='cpu')

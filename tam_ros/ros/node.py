@@ -101,7 +101,8 @@ class TrackerNode(Node):
         Only one thread may ever compute (see `TorchEngine`), or a frame takes half as long again.
         """
         name = self.get_fully_qualified_name()
-        what = f'{self._value("model")} with {self._value("engine")} on {self._value("device")}'
+        choice = self._engine_choice()
+        what = f'{choice.model} with {choice.engine} on {choice.device}'
         self.get_logger().info(f'starting: {what}')
         tracking = self._worker.submit(self._load)
         while not tracking.done():
@@ -123,21 +124,22 @@ class TrackerNode(Node):
         return engine, session
 
     def _load_engine(self) -> Engine:
-        engine = load_engine(
-            EngineChoice(
-                self._value('model'),
-                self._value('weights'),
-                name=self._value('engine'),
-                image_size=self._value('image_size'),
-                mode=self._value('mode'),
-                device=self._value('device'),
-                precision=self._value('precision'),
-                threads=self._value('threads'),
-            )
-        )
+        engine = load_engine(self._engine_choice())
         if engine.spec.weights == REPRODUCIBLE:
             self.get_logger().warning('untrained weights, made by rule: the masks mean nothing')
         return engine
+
+    def _engine_choice(self) -> EngineChoice:
+        return EngineChoice(
+            self._value('model'),
+            self._value('weights'),
+            name=self._value('engine'),
+            image_size=self._value('image_size'),
+            mode=self._value('mode'),
+            device=self._value('device'),
+            precision=self._value('precision'),
+            threads=self._value('threads'),
+        )
 
     def _create_publishers(self) -> None:
         self._objects = self._results_publisher(TrackedObjectArray, '~/objects')

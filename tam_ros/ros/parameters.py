@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from tam_ros.engine.base import NUMERIC_MODES
-from tam_ros.engine.load import ENGINE_PRECISIONS, ENGINES
+from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS
 from tam_ros.model.config import MODELS
 from tam_ros.ros.decoding import ImageOptions
 from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
@@ -80,7 +80,12 @@ SETTINGS = {
         'download_weights fetched. With engine onnx, the folder that export_onnx made. '
         "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
     ),
-    'engine': Setting('torch', 'What runs the network.', choices=ENGINES),
+    'engine': Setting(
+        '',
+        'What runs the network: torch (PyTorch) or onnx (ONNX Runtime). Empty: onnx for tam_nano '
+        'with its own weights and wherever weights is a folder, torch otherwise.',
+        choices=ENGINE_CHOICES,
+    ),
     'device': Setting(
         'cpu', 'Where the network runs: cpu, cuda or cuda:N; with engine onnx also tensorrt.'
     ),

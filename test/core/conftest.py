@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from calm import calm_network
 
-from tam_ros.engine.export import Origin, export_network
+from tam_ros.engine.export import Origin, export, export_network
 from tam_ros.engine.torch_engine import TorchEngine, build_network, choose_config
 from tam_ros.weights import REPRODUCIBLE
 
@@ -38,6 +38,12 @@ def exported(made_once):
         return made_once(f'{model}_{image_size}_{"calm" if calm else "reproducible"}', make)
 
     return export
+
+
+@pytest.fixture(scope='session')
+def trained(made_once) -> Path:
+    """The network that comes with the package, exported for 256 px as a user would."""
+    return made_once('tam_nano_256', lambda folder: export('tam_nano', '', folder, image_size=256))
 
 
 @pytest.fixture(scope='session')

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from calm import calm_network
+from tracks import assert_same_logits, track
 
 import tam_ros
 from tam_ros.engine.base import EngineError
@@ -28,14 +29,7 @@ from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import EMBEDDED, find_weights
 
-TOLERANCE = 1e-3
 MODELS = ['tam_nano', 'efficienttam_ti_1']  # EdgeTAM's is in test_golden
-
-
-@pytest.fixture
-def trained(exported_nano):
-    """The network that comes with the package, exported."""
-    return exported_nano
 
 
 def onnx_folder(request, model: str):
@@ -49,33 +43,6 @@ def torch_engine(model: str, mode: str) -> TorchEngine:
     if model == 'tam_nano':
         return load_torch_engine(model, find_weights(model, ''), image_size=256, mode=mode)
     return TorchEngine(calm_network(model=model), model=model, mode=mode)
-
-
-def track(engine, frames) -> list[dict[int, np.ndarray]]:
-    """Prompt as users do, some of it late; return the logits of every object, frame by frame."""
-    mask = np.zeros((240, 320), bool)
-    mask[80:140, 60:120] = True
-    prompts = {
-        0: [({'prompt': Prompt([(90, 110)])}), ({'prompt': Prompt(mask=mask)})],
-        2: [({'prompt': Prompt([(200, 60)])})],
-        3: [({'prompt': Prompt([(210, 70)], [0]), 'object_id': 3})],
-        4: [({'prompt': Prompt(box_xyxy=(60, 80, 150, 150)), 'object_id': 2})],
-    }
-    session, logits = Session(engine), []
-    for t, image in enumerate(frames):
-        session.step(image, t)
-        for arguments in prompts.get(t, []):
-            session.add_prompt(**arguments)
-        logits.append({result.object_id: result.logits for result in session.objects})
-    return logits
-
-
-def assert_same_logits(actual, expected) -> None:
-    for t, (a, b) in enumerate(zip(actual, expected)):
-        assert a.keys() == b.keys()
-        for key in a:
-            difference = np.abs(a[key] - b[key]).max()
-            assert difference < TOLERANCE, f'object {key} in frame {t}: {difference}'
 
 
 @pytest.mark.parametrize('mode', ['interactive', 'benchmark'])
@@ -196,10 +163,11 @@ def test_engine_of_another_model_or_size_is_named(folder):
 
 def test_folder_of_older_embedded_weights_is_named(folder, monkeypatch, tmp_path):
     monkeypatch.setenv('TAM_ROS_WEIGHTS', str(tmp_path))
+    monkeypatch.setattr('tam_ros.engine.embedded.MANIFESTS', {'tam_nano': {384: ''}})
     change_manifest(folder, weights_sha256='0' * 64)
     shutil.copytree(folder, tmp_path / 'onnx' / 'tam_nano')
     with pytest.raises(EngineError, match='other weights .* than those that come with tam_nano'):
-        load_engine(EngineChoice('tam_nano', name='onnx'))
+        load_engine(EngineChoice('tam_nano', name='onnx', image_size=256))
 
 
 def test_unknown_engine_is_named():

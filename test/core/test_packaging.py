@@ -1,14 +1,26 @@
-"""The core installs and imports without ROS, and the tracker without torch."""
+"""The core installs and imports without ROS, the default without torch, and all is declared."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 600  # on a busy machine; quiet, it takes five seconds
+# What rosdep calls the packages of these modules.
+PACKAGES = {
+    'PIL': 'python3-pil',
+    'cv2': 'python3-opencv',
+    'numpy': 'python3-numpy',
+    'scipy': 'python3-scipy',
+    'tqdm': 'python3-tqdm',
+}
+OPTIONAL = {'torch', 'safetensors', 'onnx', 'onnxruntime', 'yolo_msgs'}
 
 BLOCK = """
 import sys
@@ -42,8 +54,38 @@ def test_tracker_imports_without_torch_and_ros():
     )
 
 
+def test_the_default_runs_without_torch_and_ros():
+    run_without(
+        {'torch', 'safetensors', 'onnx', 'rclpy', 'cv_bridge'},
+        'from tam_ros.engine.load import EngineChoice, load_engine\n'
+        "assert 'ONNX Runtime' in load_engine(EngineChoice('tam_nano')).spec.runtime",
+    )
+
+
 def test_torch_engine_imports_without_ros():
     run_without({'rclpy', 'cv_bridge', 'vision_msgs'}, 'import tam_ros.engine.torch_engine')
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the packages that a program imports, wherever in it."""
+    tree = ast.parse(path.read_text())
+    names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+    names += [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+    return {name.split('.')[0] for name in names} - set(sys.stdlib_module_names)
+
+
+def test_package_declares_what_its_programs_import():
+    programs = [*ROOT.glob('tam_ros/**/*.py'), *ROOT.glob('launch/*.py')]
+    programs += [path for path in ROOT.glob('scripts/*') if path.is_file()]
+    imported = set().union(*map(imports_of, programs)) - OPTIONAL - {'tam_ros'}
+    manifest = ElementTree.parse(ROOT / 'package.xml').getroot()
+    declared = {e.text for e in manifest if e.tag in ('depend', 'exec_depend')}
+    assert {PACKAGES.get(name, name) for name in imported} <= declared
+
+
+def test_no_version_of_numpy_is_excluded():
+    wanted = re.findall(r"'(numpy[^']*)'", (ROOT / 'setup.py').read_text())
+    assert wanted == ['numpy>=1.21']
 
 
 def test_pip_installs_the_core(tmp_path):
@@ -62,6 +104,7 @@ def test_pip_installs_the_core(tmp_path):
         pytest.skip('pip is not installed')
     assert done.returncode == 0, done.stderr
     assert (target / 'tam_ros' / 'tracker' / 'session.py').is_file()
-    assert (target / 'tam_ros' / 'embedded' / 'tam_nano.safetensors').is_file()
+    for path in (ROOT / 'tam_ros' / 'embedded').iterdir():
+        assert (target / 'tam_ros' / 'embedded' / path.name).is_file(), path.name
     assert not (target / 'tam_ros' / 'ros').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)

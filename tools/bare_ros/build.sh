@@ -14,7 +14,7 @@ echo "Building messages ..."
 if ! colcon --log-base .ws/log build --symlink-install --executor sequential \
   --build-base .ws/build --install-base .ws/install --event-handlers console_cohesion- \
   --base-paths .ws/src \
-  --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$(command -v python)" \
+  --cmake-args -DBUILD_TESTING=OFF -DPYTHON_ONLY=ON "-DPython3_EXECUTABLE=$(command -v python)" \
   >.ws/build.log 2>&1; then
   cat .ws/build.log >&2
   exit 1

