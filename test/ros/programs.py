@@ -124,13 +124,9 @@ class Program:
         """Whether the program has not ended yet."""
         return self._process.poll() is None
 
-    def signal(self, number: int) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
-        self.signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
 
     def end_by(self, number: int = signal.SIGINT) -> tuple[int, float]:
         """Send a signal; return the exit status and how many seconds the program took to end.
