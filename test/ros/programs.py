@@ -4,12 +4,12 @@ import contextlib
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from signal import SIGINT
 
 from filelock import FileLock, Timeout
 
@@ -130,9 +130,9 @@ class Program:
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
-        self.signal(signal.SIGINT)
+        self.signal(SIGINT)
 
-    def end_by(self, number: int = signal.SIGINT) -> tuple[int, float]:
+    def end_by(self, number: int = SIGINT) -> tuple[int, float]:
         """Send a signal; return the exit status and how many seconds the program took to end.
 
         Seconds in which it, or this process, waited for a core that others had do not count.
