@@ -412,7 +412,13 @@ def test_unreadable_image_ends_the_command_in_one_line_and_keeps_what_was_measur
     assert [row['clip'] for row in scores['clips']] == ['clip2']
 
 
-def test_folder_that_cannot_be_written_ends_the_command_in_one_line(moving, tmp_path, capsys):
-    (tmp_path / 'file').touch()
-    assert main([str(tmp_path), '--truth', '--out', str(tmp_path / 'file')]) == 1
-    assert capsys.readouterr().err.startswith('evaluate: ')
+def test_file_in_place_of_the_output_folder_is_named_before_anything_is_tracked(
+    moving, tmp_path, capsys
+):
+    file = tmp_path / 'file'
+    file.touch()
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), '--truth', '--out', str(file)])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith('evaluate: error: ')
+    assert str(file) in last
