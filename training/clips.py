@@ -39,15 +39,16 @@ class Clip:
             )
 
 
-def save_clip(path: Path, clip: Clip) -> None:
+def save_clip(path: Path, clip: Clip, *, quality: int = JPEG_QUALITY) -> None:
     """Write a clip as .npz of JPEG frames (4:4:4 colour would triple the size) and PNG masks."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    jpegs = [cv2.imencode('.jpg', image[..., ::-1], quality)[1] for image in clip.images]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    jpegs = [cv2.imencode('.jpg', image[..., ::-1], options)[1] for image in clip.images]
     pngs = [cv2.imencode('.png', mask)[1] for mask in clip.masks]
     parts = {f'image{i}': jpeg.ravel() for i, jpeg in enumerate(jpegs)}
     parts |= {f'mask{i}': png.ravel() for i, png in enumerate(pngs)}
-    temporary = path.with_suffix('.tmp.npz')
-    np.savez(temporary, **parts)
+    temporary = path.with_suffix('.part')  # no .npz: what is cut off here is no clip
+    with temporary.open('wb') as file:
+        np.savez(file, **parts)
     temporary.replace(path)
 
 

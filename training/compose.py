@@ -5,7 +5,6 @@ python -m training.compose --assets DIR --videos DIR --sheet FILE
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,73 +12,53 @@ import numpy as np
 
 from training.clips import Clip, contact_sheet
 from training.material import Material, open_material
+from training.motion import Motion, draw_camera, draw_motion, smooth_path, waves
 from training.sprites import SPRITE_SIDE, Part, crop, draw_thing, region
 
-MOST_THINGS = 6
-
-
-@dataclass(frozen=True)
-class Motion:
-    """How a thing moves: smooth random paths over T frames, in pixels and radians.
-
-    centre: (T, 2). size: (T,) pixels of one thing unit. angle: (T,). squeeze: (T, 2) factors of
-    the two axes. tilt: (T, 2) perspective, per thing unit. ripple: amplitude of elastic warp.
-    """
-
-    centre: np.ndarray
-    size: np.ndarray
-    angle: np.ndarray
-    squeeze: np.ndarray
-    tilt: np.ndarray
-    ripple: float
-
-    def matrix(self, t: int) -> np.ndarray:
-        """Return the 3x3 matrix from the thing's coordinates to pixels of frame t."""
-        cos, sin = np.cos(self.angle[t]), np.sin(self.angle[t])
-        linear = self.size[t] * np.array([[cos, -sin], [sin, cos]]) @ np.diag(self.squeeze[t])
-        place = np.array([[1, 0, self.centre[t, 0]], [0, 1, self.centre[t, 1]], [0, 0, 1]])
-        affine = np.eye(3)
-        affine[:2, :2] = linear
-        affine[2, :2] = self.tilt[t]
-        return place @ affine
-
-
-def smooth_path(rng: np.random.Generator, frames: int, amplitude: float) -> np.ndarray:
-    """Return a (frames,) path from a random walk of velocity, starting anywhere, mean-free."""
-    drift = rng.normal(0, 1) + 0.5 * np.cumsum(rng.normal(0, 1, frames))
-    path = amplitude * np.cumsum(drift) / np.sqrt(frames)
-    return path - path.mean()
-
-
-def draw_motion(rng: np.random.Generator, frames: int, side: int) -> Motion:
-    """Draw a motion; speed, deformation and size are drawn over wide ranges."""
-    size = side * np.exp(rng.uniform(np.log(0.06), np.log(0.85)))
-    speed = np.exp(rng.uniform(np.log(0.004), np.log(0.12)))
-    centre = np.stack([smooth_path(rng, frames, speed * (side + size) / 2) for _ in range(2)], -1)
-    centre += rng.uniform(0.15, 0.85, 2) * side - centre[rng.integers(frames)] * 0.7
-    change = rng.choice([0.005, 0.02, 0.05])
-
-    def path(amplitude: float) -> np.ndarray:
-        return smooth_path(rng, frames, amplitude)
-
-    return Motion(
-        centre=centre,
-        size=size * np.exp(np.clip(path(change), -0.8, 0.8)),
-        angle=rng.uniform(0, 2 * np.pi) + path(2 * change),
-        squeeze=np.exp(np.clip([path(change), path(change)], -0.5, 0.5).T + rng.normal(0, 0.2, 2)),
-        tilt=np.clip(np.stack([path(2 * change), path(2 * change)], -1), -0.4, 0.4),
-        ripple=rng.choice([0, 0, 0.02, 0.05]) * SPRITE_SIDE,
-    )
+MOST_THINGS, MOST_IN_SCENE = 6, 2
+SCENE_SHARE = 0.4  # of composed clips, where there are photos whose objects are known
 
 
 def compose_clip(rng: np.random.Generator, material: Material, frames: int, side: int) -> Clip:
     """Compose a clip of square frames; redraws until an object is seen in the first one."""
     while True:
-        images = _background(rng, material, frames, side)
-        masks = np.zeros(images.shape[:3], np.uint8)
-        add_things(rng, material, images, masks, rng.integers(1, MOST_THINGS + 1))
+        if material.known and rng.random() < SCENE_SHARE:
+            images, masks = draw_scene(rng, material, frames, side)
+            count = rng.integers(0, MOST_IN_SCENE + 1)
+        else:
+            images = _background(rng, material, frames, side)
+            masks, count = np.zeros(images.shape[:3], np.uint8), rng.integers(1, MOST_THINGS + 1)
+        add_things(rng, material, images, masks, count)
         if (masks[0] > 0).mean() > 0.004:
             return Clip(develop(rng, images), masks)
+
+
+def draw_scene(
+    rng: np.random.Generator, material: Material, frames: int, side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (T, side, side, 3) frames of a photo with known objects, and (T, side, side) masks.
+
+    A camera moves over it, all of it bends in slow waves, and it is squeezed, as the tracker
+    squeezes wide pictures.
+    """
+    photo, labels = material.known[rng.integers(len(material.known))].read()
+    flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
+    photo, labels = photo[:, flip], labels[:, flip]
+    height, width = labels.shape
+    motion = draw_camera(rng, frames, side, (width, height))
+    bend = side * rng.choice([0, 0.01, 0.03])
+    phases, pace = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.3, 1.5)
+    images = np.empty((frames, side, side, 3), np.uint8)
+    masks = np.empty((frames, side, side), np.uint8)
+    place = np.mgrid[:side, :side][::-1].astype(np.float32)  # x, y
+    for t in range(frames):
+        bent = place + waves(place / side, bend, 2 * np.pi * pace * t / frames, phases)
+        back = np.linalg.inv(motion[t])
+        there = np.tensordot(back[:2, :2], bent, 1) + back[:2, 2:, None]
+        x, y = there.astype(np.float32)
+        cv2.remap(photo, x, y, cv2.INTER_LINEAR, images[t], cv2.BORDER_REFLECT_101)
+        cv2.remap(labels, x, y, cv2.INTER_NEAREST, masks[t], cv2.BORDER_REFLECT_101)
+    return images, masks
 
 
 def add_things(
@@ -98,7 +77,7 @@ def _cast(rng: np.random.Generator, material: Material, images: np.ndarray, coun
     """Return (thing, motion) pairs, farthest first, with look-alikes among them."""
     frames, side = images.shape[:2]
     things = [draw_thing(rng, material) for _ in range(count)]
-    if rng.random() < 0.35:  # the same thing twice
+    if things and rng.random() < 0.35:  # the same thing twice
         things.append(things[0])
     if rng.random() < 0.15:  # coloured like the background
         things.append([Part(region(rng, crop(rng, images[0], SPRITE_SIDE)))])
@@ -203,13 +182,9 @@ def _cast_shadow(image, alpha: np.ndarray, window, size: float, strength: float)
 def _ripple(sprite: np.ndarray, amplitude: float, time: float, phases: np.ndarray) -> np.ndarray:
     """Bend a sprite by slow waves that run over it."""
     height, width = sprite.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    wave = 2 * np.pi / SPRITE_SIDE
-    dx = amplitude * np.sin(wave * y + time + phases[0]) + amplitude * np.sin(wave * x + phases[1])
-    dy = amplitude * np.sin(wave * x - time + phases[2]) + amplitude * np.sin(wave * y + phases[3])
-    return cv2.remap(
-        sprite, x + dx.astype(np.float32), y + dy.astype(np.float32), cv2.INTER_LINEAR
-    )
+    place = np.mgrid[:height, :width][::-1].astype(np.float32)  # x, y
+    x, y = (place + waves(place / SPRITE_SIDE, amplitude, time, phases)).astype(np.float32)
+    return cv2.remap(sprite, x, y, cv2.INTER_LINEAR)
 
 
 def develop(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:

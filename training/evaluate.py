@@ -21,6 +21,7 @@ from training.baselines import BoxTracker, available_baselines
 from training.calibration import describe_calibration, records_of, save_calibration
 from training.checkpoints import load_checkpoint
 from training.curves import save_curves
+from training.splits import SPLITS, clips_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=[],
         help='evaluate these runs of training.train, each in its own shape, and no other network',
     )
+    parser.add_argument('--split', choices=SPLITS, help='evaluate the clips of this split')
     args = parser.parse_args(arguments)
     try:
+        if args.split:
+            args.clips = clips_of(args.split, args.clips)
         clips = command.read_clips(args)
         contenders = list_contenders(args)
     except (ValueError, OSError, DownloadError) as error:

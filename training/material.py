@@ -1,15 +1,15 @@
 """Pictures that composed clips are made of: cut-outs, photos and video frames, from a folder.
 
-The folder holds cutouts/NNNN.jpg with NNNN.png masks, photos/*.jpg, and beside it a folder of
-videos may be named, which are reduced and kept in memory. Photos and cut-outs are decoded when
-they are asked for.
+The folder holds cutouts/NNNN.jpg with NNNN.png masks, photos/*.jpg, if you like coco/ as `photos`
+wants it, and beside it a folder of videos may be named, which are reduced and kept in memory.
+Photos and cut-outs are decoded when they are asked for.
 """
 
 import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -18,19 +18,33 @@ import numpy as np
 
 from tam_ros.image_files import SourceError, list_files, read_image
 from tam_ros.video_source import open_video
+from training.photos import (
+    Instance,
+    KnownPhoto,
+    cut_out,
+    find_known,
+    large_instances,
+    read_with_mask,
+)
 
 PHOTO_SUFFIXES, VIDEO_SUFFIXES = ('.jpg', '.jpeg'), ('.mp4',)
+KNOWN_CUTOUTS = 0.4  # of all cut-outs, where there are photos whose objects are known
 VIDEO_SIDE = 288  # short side at which video frames are kept
 VIDEO_FRAMES = 160  # kept per video, from its start
 
 
 @dataclass(frozen=True)
 class Material:
-    """Where to draw from. videos holds per video its frames as JPEG bytes, in order."""
+    """Where to draw from. videos holds per video its frames as JPEG bytes, in order.
+
+    known, instances: photos whose objects are known, and those of them to cut out.
+    """
 
     photos: list[Path]
     cutouts: list[Path]
     videos: list[list[np.ndarray]]
+    known: list[KnownPhoto] = field(default_factory=list)
+    instances: list[Instance] = field(default_factory=list)
 
     def photo(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random (H, W, 3) RGB photo."""
@@ -38,14 +52,11 @@ class Material:
 
     def cutout(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random (H, W, 4) RGBA object, cropped to its mask."""
+        if self.instances and rng.random() < KNOWN_CUTOUTS:
+            return self.instances[rng.integers(len(self.instances))].cut_out()
         path = self.cutouts[rng.integers(len(self.cutouts))]
-        photo = _read(path)
-        mask = read_image(path.with_suffix('.png'), cv2.IMREAD_GRAYSCALE)
-        if mask.shape != photo.shape[:2] or not mask.any():
-            raise SourceError(f'{path.with_suffix(".png")} is empty or no mask of {path.name}')
-        image = np.dstack([photo, (mask > 0).astype(np.uint8) * 255])
-        x, y, w, h = cv2.boundingRect(image[..., 3])
-        return image[y : y + h, x : x + w]
+        photo, mask = read_with_mask(path, path.with_suffix('.png'))
+        return cut_out(photo, mask > 0)
 
     def video(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Return (count, H, W, 3) frames of a random video, at a random pace and either way."""
@@ -72,7 +83,9 @@ def open_material(assets: Path, videos: Path | None = None, cache: Path | None =
     if not photos or not cutouts:
         raise SourceError(f'{assets} needs photos/*.jpg and cutouts/*.jpg with .png masks')
     films = list_files(videos, VIDEO_SUFFIXES) if videos else []
-    return Material(photos, cutouts, [_frames(film, cache) for film in films])
+    known = find_known(assets / 'coco')
+    frames = [_frames(film, cache) for film in films]
+    return Material(photos, cutouts, frames, known, large_instances(known))
 
 
 def _read(path: Path) -> np.ndarray:

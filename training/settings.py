@@ -47,7 +47,8 @@ class Settings:
 
     prompts: how often masks, boxes and clicks start an object. true_first: chance of remembering
     the true mask of the prompted frame: what is tracked then is what the losses ask for, however
-    little the prompt has told.
+    little the prompt has told. trunk_rate: the trunk's learning rate, as a part of the others';
+    one that is pretrained is led away by the rate that new parts need.
     """
 
     model: EdgeTAMConfig
@@ -59,6 +60,7 @@ class Settings:
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     average_decay: float = 0.998
+    trunk_rate: float = 1.0
     warmup_steps: int = 100
     seed: int = 0
     distillation: Distillation | None = None
@@ -76,9 +78,18 @@ class Settings:
             step -= phase.steps
         return self.phases[-1], 1.0
 
+    def rest(self, step: int) -> range:
+        """Return the steps from this one to the end of its phase."""
+        end = 0
+        for phase in self.phases:
+            end += phase.steps
+            if step < end:
+                break
+        return range(step, end)
 
-# What `training.train --model` takes: the shipped shape, the one that it was trained in, a
-# teacher, and shapes to compare that with.
+
+# What `training.train --model` takes: the shipped shape, the one that it was trained in, the one
+# with a pretrained trunk, a teacher, and shapes to compare that with.
 UNSLIMMED = replace(MODELS['tam_nano'], memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {
     'tam_nano': MODELS['tam_nano'],
@@ -86,6 +97,7 @@ SHAPES: dict[str, EdgeTAMConfig] = {
     'teacher': replace(UNSLIMMED, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
     'narrow': replace(UNSLIMMED, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
     'one_layer': replace(UNSLIMMED, memory_layers=1),
+    'lite0': replace(MODELS['tam_nano'], trunk='lite0'),
     'no_cues': replace(UNSLIMMED, propagation=False, prompt_maps=False),
 }
 
@@ -114,6 +126,25 @@ CPU_FILM_PHASES = (
     Phase('film frames', 150, 256, 1, 10, (2e-4, 2e-4), rendered=0.2, filmed=0.6),
     Phase('long films', 300, 256, 8, 2, (2e-4, 1e-5), rendered=0.2, filmed=0.6),
 )
+# For two CPU cores and many hours, from a pretrained trunk: rounds of objects in single frames,
+# short clips and longer ones, first small ones. Weights of any round can be used; the last rounds
+# settle.
+ROUND = (
+    Phase('objects', 100, 256, 1, 10, (4e-4, 4e-4), rendered=0.2, filmed=0.25),
+    Phase('tracks', 250, 256, 4, 3, (4e-4, 4e-4), (0.1, 0.1), rendered=0.25, filmed=0.3),
+    Phase('long tracks', 50, 256, 8, 2, (4e-4, 4e-4), rendered=0.25, filmed=0.3),
+)
+SMALL_ROUND = tuple(replace(p, side=128, clips=2 * p.clips) for p in ROUND)
+SETTLED_RATE = 1e-5
+
+
+def with_rates(phases: tuple[Phase, ...], start: float, end: float) -> tuple[Phase, ...]:
+    """Return the phases with a learning rate that falls by the same factor in each."""
+    rates = [start * (end / start) ** (i / len(phases)) for i in range(len(phases) + 1)]
+    return tuple(replace(p, learning_rate=pair) for p, pair in zip(phases, zip(rates, rates[1:])))
+
+
+CPU_LITE0_PHASES = SMALL_ROUND + 11 * ROUND + with_rates(4 * ROUND, 4e-4, SETTLED_RATE)
 # To compare shapes and losses with, each from nothing, on one CPU core.
 COMPARISON_PHASES = (
     Phase('images', 60, 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
@@ -124,6 +155,16 @@ GPU_PHASES = (
     Phase('images', 1500, 256, 1, 64, (1e-3, 1e-3), rendered=0.0),
     Phase('clips', 4000, 256, 8, 16, (1e-3, 3e-4), (0.5, 0.0)),
     Phase('longer', 1000, 384, 12, 8, (3e-4, 2e-5), freeze_encoder=True),
+)
+
+# For ten minutes of one, to go on from what the rounds have made.
+GPU_LITE0_PHASES = tuple(
+    replace(phase, steps=steps, clips=clips, learning_rate=rates)
+    for phase, steps, clips, rates in (
+        (ROUND[0], 400, 64, (4e-4, 4e-4)),
+        (ROUND[1], 1600, 32, (4e-4, 2e-4)),
+        (ROUND[2], 400, 24, (2e-4, 1e-5)),
+    )
 )
 
 

@@ -30,7 +30,8 @@ class ObjectScore:
 
     j, f: per frame. areas: its true pixels per frame, 0 where it is absent. confidences: the
     tracker's own, None where it gave none. reacquire_s: for each time the object came back into
-    view, the seconds until it was found (see `measures`), None where it was not.
+    view, the seconds until it was found (see `measures`), None where it was not. first_j: of the
+    answer to its prompt, before any tracking.
     """
 
     object_id: int
@@ -42,6 +43,7 @@ class ObjectScore:
     reacquire_s: list[float | None]
     switches: int
     is_refused: bool
+    first_j: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,14 @@ def score_clip(clip: TruthClip, tracked: Tracked) -> ClipScore:
             if first < t:
                 frames[object_id].append(_score_frame(clip, truths, tracked, object_id, t))
     objects = [
-        _score_object(object_id, first_frames[object_id] + 1, scores, tracked, clip.rate_hz)
+        _score_object(
+            object_id,
+            first_frames[object_id] + 1,
+            scores,
+            tracked,
+            clip.rate_hz,
+            first_j=_score_first(clip, tracked, object_id, first_frames[object_id]),
+        )
         for object_id, scores in frames.items()
         if scores
     ]
@@ -89,6 +98,14 @@ def score_clip(clip: TruthClip, tracked: Tracked) -> ClipScore:
     return ClipScore(
         tracked.tracker, clip.name, tracked.prompt, objects, ms_per_frame, tracked.dropped
     )
+
+
+def _score_first(clip: TruthClip, tracked: Tracked, object_id: int, first: int) -> float:
+    """Return the J of the answer to an object's prompt in its first frame, 0 if refused."""
+    mask = tracked.masks[first].get(object_id)
+    if mask is None or object_id in tracked.refused:
+        return 0.0
+    return region_similarity(mask & clip.counted(first), clip.masks(first)[object_id])
 
 
 def _score_frame(
@@ -112,6 +129,8 @@ def _score_object(
     scores: Sequence[FrameScore],
     tracked: Tracked,
     rate_hz: float,
+    *,
+    first_j: float,
 ) -> ObjectScore:
     is_refused = object_id in tracked.refused
     factor = 0.0 if is_refused else 1.0  # where the object is absent, no mask would score 1
@@ -127,4 +146,5 @@ def _score_object(
         [None if frames is None else frames / rate_hz for frames in found],
         count_switches([s.under for s in scores], object_id),
         is_refused,
+        first_j,
     )

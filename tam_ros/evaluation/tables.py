@@ -14,7 +14,8 @@ class Row:
 
     streamed_j_and_f, dropped: against the clock, None where that was not measured. returns: how
     often objects came back into view; reacquired: how often they were found then; reacquire_s:
-    the mean time that this took, None if there is none.
+    the mean time that this took, None if there is none. first_j: of the answers to the prompts.
+    spread: the standard deviation of J&F over clips, None for one clip and for objects.
     """
 
     tracker: str
@@ -32,6 +33,8 @@ class Row:
     reacquire_s: float | None
     refused: int
     ms_per_frame: float
+    first_j: float
+    spread: float | None = None
 
 
 def summarize(scores: Sequence[ClipScore], name: str = '') -> Row:
@@ -60,6 +63,7 @@ def summarize(scores: Sequence[ClipScore], name: str = '') -> Row:
         reacquire_s=float(np.mean(found)) if found else None,
         refused=sum(o.is_refused for o in objects),
         ms_per_frame=float(np.mean([score.ms_per_frame for score in scores])),
+        first_j=float(np.mean([o.first_j for o in objects])),
     )
 
 
@@ -73,6 +77,8 @@ def mean_of_clips(scores: Sequence[ClipScore]) -> Row:
         f=float(np.mean([r.f for r in rows])),
         j_and_f=float(np.mean([r.j_and_f for r in rows])),
         streamed_j_and_f=float(np.mean(streamed)) if streamed else None,
+        first_j=float(np.mean([r.first_j for r in rows])),
+        spread=float(np.std([r.j_and_f for r in rows], ddof=1)) if len(rows) > 1 else None,
     )
 
 
@@ -92,9 +98,9 @@ def group_scores(scores: Sequence[ClipScore]) -> dict[tuple[str, str], list[Clip
 def format_table(scores: Sequence[ClipScore]) -> str:
     """Return a table of all clips, each tracker and kind of prompt ending with its means."""
     lines = [
-        f'{"tracker":16} {"prompt":7} {"clip":16} {"objects":>7} {"J":>6} {"F":>6} {"J&F":>6} '
-        f'{"sJ&F":>6} {"dropped":>7} {"switches":>8} {"reacquired":>14} {"refused":>7} '
-        f'{"ms/frame":>8}'
+        f'{"tracker":16} {"prompt":7} {"clip":16} {"objects":>7} {"first":>6} {"J":>6} {"F":>6} '
+        f'{"J&F":>6} {"spread":>6} {"sJ&F":>6} {"dropped":>7} {"switches":>8} '
+        f'{"reacquired":>14} {"refused":>7} {"ms/frame":>8}'
     ]
     for group in group_scores(scores).values():
         rows = [summarize([score]) for score in group] + mean_rows(group)
@@ -103,13 +109,18 @@ def format_table(scores: Sequence[ClipScore]) -> str:
 
 
 def _format_row(row: Row) -> str:
-    streamed = '-' if row.streamed_j_and_f is None else f'{row.streamed_j_and_f:.3f}'
+    streamed, spread = map(_format_share, (row.streamed_j_and_f, row.spread))
     dropped = '-' if row.dropped is None else row.dropped
     return (
-        f'{row.tracker:16} {row.prompt:7} {row.clip:16} {row.objects:7} {row.j:6.3f} {row.f:6.3f} '
-        f'{row.j_and_f:6.3f} {streamed:>6} {dropped:>7} {row.id_switches:8} '
-        f'{_reacquired(row):>14} {row.refused:7} {row.ms_per_frame:8.1f}'
+        f'{row.tracker:16} {row.prompt:7} {row.clip:16} {row.objects:7} {row.first_j:6.3f} '
+        f'{row.j:6.3f} {row.f:6.3f} {row.j_and_f:6.3f} {spread:>6} {streamed:>6} '
+        f'{dropped:>7} {row.id_switches:8} {_reacquired(row):>14} {row.refused:7} '
+        f'{row.ms_per_frame:8.1f}'
     )
+
+
+def _format_share(share: float | None) -> str:
+    return '-' if share is None else f'{share:.3f}'
 
 
 def _reacquired(row: Row) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 Pooling = Literal['', 'in_logits', 'in_keys']
 Resampling = Literal['bicubic', 'area']
+Trunk = Literal['repvit', 'lite0']
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ class EdgeTAMConfig(NetworkConfig):
     propagation and prompt_maps add cues that the published model has not; see the modules of
     these names, and `contrast`, which belongs to prompt_maps and needs the keys of propagation.
     match_dim: channels of such a key, its place included; fast kernels want a multiple of 16.
+    trunk: 'repvit', of widths and depths, or 'lite0', which has one shape.
     """
 
+    trunk: Trunk = 'repvit'
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
     depths: tuple[int, int, int, int] = (2, 2, 14, 2)
     perceiver_depth: int = 2

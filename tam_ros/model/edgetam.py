@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tam_ros.model import lite0
 from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.contrast import PromptContrast
 from tam_ros.model.image_encoder import ImageEncoder
@@ -34,6 +35,8 @@ class EdgeTAM(TrackingNetwork):
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__(config, high_resolution=True)
+        if config.trunk == 'lite0':
+            self._normalize_by(lite0.PIXEL_MEAN, lite0.PIXEL_STD)
         self.image_encoder = ImageEncoder(config)
         self.memory_attention = LatentMemoryAttention(config)
         self.spatial_perceiver = SpatialPerceiver(config)

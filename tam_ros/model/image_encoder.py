@@ -1,9 +1,10 @@
-"""Image encoder: RepViT trunk and a feature pyramid of 1x1 convolutions (paper section 3.1)."""
+"""Image encoder: a trunk and a feature pyramid of 1x1 convolutions (paper section 3.1)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tam_ros.model.config import EdgeTAMConfig
+from tam_ros.model.lite0 import Lite0
 from tam_ros.model.repvit import RepViT
 
 
@@ -34,11 +35,12 @@ class FeaturePyramid(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Holds the RepViT under the name that checkpoints use."""
+    """Holds the trunk under the name that checkpoints use."""
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__()
-        self.body = RepViT(config.widths, config.depths)
+        repvit = config.trunk == 'repvit'
+        self.body = RepViT(config.widths, config.depths) if repvit else Lite0()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return self.body(image)
@@ -50,7 +52,7 @@ class ImageEncoder(nn.Module):
     def __init__(self, config: EdgeTAMConfig):
         super().__init__()
         self.trunk = Trunk(config)
-        self.neck = FeaturePyramid(config.widths, config.model_dim)
+        self.neck = FeaturePyramid(self.trunk.body.widths, config.model_dim)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.neck(self.trunk(image))

@@ -87,9 +87,12 @@ class TrackingNetwork(nn.Module):
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
         self.register_buffer('dense_positions', dense, persistent=False)
-        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        self.register_buffer('pixel_mean', mean[:, None, None], persistent=False)
-        self.register_buffer('pixel_std', std[:, None, None], persistent=False)
+        self._normalize_by((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+    def _normalize_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Set the mean and deviation, of RGB in 0..1, that images are normalised by."""
+        for name, values in (('pixel_mean', mean), ('pixel_std', std)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
     @property
     def dtype(self) -> torch.dtype:

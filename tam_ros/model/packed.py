@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from tam_ros.model.layers import is_inference_on_cpu
 
-Activation = Literal['none', 'relu', 'gelu']
-PLAIN = {'relu': F.relu, 'gelu': F.gelu}
+Activation = Literal['none', 'relu', 'gelu', 'relu6']
+PLAIN = {'relu': F.relu, 'gelu': F.gelu, 'relu6': F.relu6}
+# How the kernels name an activation, and its numbers, where that is otherwise.
+KERNELS: dict[str, tuple[str, list[float]]] = {'relu6': ('hardtanh', [0.0, 6.0])}
 
 
 class PackedLinear(nn.Module):
@@ -26,8 +28,9 @@ class PackedLinear(nn.Module):
         self._bias = None if layer.bias is None else layer.bias.detach()
 
     def forward(self, x: Tensor, activation: Activation = 'none') -> Tensor:
+        name, numbers = KERNELS.get(activation, (activation, []))
         return torch.ops.mkldnn._linear_pointwise(
-            x, self._weight, self._bias, activation, [], 'none'
+            x, self._weight, self._bias, name, numbers, 'none'
         )
 
 
@@ -41,14 +44,15 @@ def pack(module: nn.Module) -> None:
                 setattr(part, name, PackedLinear(child))
 
 
-def activated(layer: nn.Module, x: Tensor, activation: Literal['relu', 'gelu']) -> Tensor:
+def activated(layer: nn.Module, x: Tensor, activation: Activation) -> Tensor:
     """Return activation(layer(x)), in one pass where that is possible."""
     if isinstance(layer, PackedLinear):
         return layer(x, activation)
-    if isinstance(layer, nn.Conv2d) and _fits(layer, x) and _has_kernels():
+    if type(layer) is nn.Conv2d and _fits(layer, x) and _has_kernels():
+        name, numbers = KERNELS.get(activation, (activation, []))
         shape = map(list, (layer.padding, layer.stride, layer.dilation))
         return torch.ops.mkldnn._convolution_pointwise(
-            x, layer.weight, layer.bias, *shape, layer.groups, activation, [], 'none'
+            x, layer.weight, layer.bias, *shape, layer.groups, name, numbers, 'none'
         )
     return PLAIN[activation](layer(x))
 

@@ -146,6 +146,7 @@ class RepViT(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]):
         super().__init__()
+        self.widths = widths
         self.stem = Stem(widths[0])
         inputs = (widths[0], *widths)
         for k, depth in enumerate(depths):

@@ -172,14 +172,32 @@ def test_time_to_reacquire_is_in_seconds_of_the_clip(tmp_path):
 
 def test_mean_of_clips_counts_every_clip_the_same():
     def score(name, j, ids):
-        objects = [ObjectScore(i, 1, [j], [j], [9], [None], [], 0, False) for i in ids]
+        objects = [ObjectScore(i, 1, [j], [j], [9], [None], [], 0, False, j) for i in ids]
         streamed = ClipScore('t', name, 'mask', objects, 1.0)
         return ClipScore('t', name, 'mask', objects, 1.0, streamed=streamed)
 
     scores = [score('few', 1.0, [1]), score('many', 0.0, [1, 2, 3])]
     clips, objects = mean_of_clips(scores), summarize(scores)
-    assert clips.j_and_f == clips.streamed_j_and_f == pytest.approx(0.5)
-    assert objects.j_and_f == objects.streamed_j_and_f == pytest.approx(0.25)
+    assert clips.j_and_f == clips.streamed_j_and_f == clips.first_j == pytest.approx(0.5)
+    assert objects.j_and_f == objects.streamed_j_and_f == objects.first_j == pytest.approx(0.25)
+    assert clips.spread == pytest.approx(0.5**0.5)
+    assert objects.spread is mean_of_clips(scores[:1]).spread is None
+
+
+def test_the_first_answer_is_scored_apart_from_tracking(moving):
+    def nothing_but_a_column(t, masks):
+        column = np.cumsum(moving.masks(0)[1].any(0)) == 1  # the leftmost of the object
+        return {n: m & column if t == 0 else m for n, m in masks.items()}
+
+    whole, part = score_of(moving), score_of(moving, nothing_but_a_column)
+    assert [o.first_j for o in whole.objects] == [1.0, 1.0]
+    width = np.count_nonzero(moving.masks(0)[1].any(0))
+    assert [o.first_j for o in part.objects] == [pytest.approx(1 / width), 1.0]
+    assert [o.j for o in part.objects] == [o.j for o in whole.objects]
+
+
+def test_a_refused_prompt_has_no_first_answer(moving):
+    assert [o.first_j for o in score_of(moving, refuse=[1]).objects] == [0.0, 1.0]
 
 
 # -- corrections ----------------------------------------------------------------------------

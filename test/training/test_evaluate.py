@@ -20,7 +20,8 @@ from training.calibration import Record
 from training.checkpoints import save_checkpoint
 from training.evaluate import main
 from training.settings import Phase, Settings
-from training.train import Place, Trainer
+from training.splits import SPLITS
+from training.trainer import Place, Trainer
 
 EVAL = Path(__file__).parents[2].parent / 'shared' / 'eval'
 
@@ -79,7 +80,7 @@ def record(predicted, true, logit=5.0, is_present=True):
 def test_records_are_of_frames_with_a_confidence_and_tell_where_the_object_was_absent():
     sure, unsure = Confidence(0.9, 3.0), Confidence(0.2, -1.0)
     scored = ObjectScore(
-        1, 1, [0.8, 0.5, 1.0], [1, 1, 1], [9, 9, 0], [sure, None, unsure], [], 0, False
+        1, 1, [0.8, 0.5, 1.0], [1, 1, 1], [9, 9, 0], [sure, None, unsure], [], 0, False, 0.8
     )
     score = ClipScore('t', 'clip', 'mask', [scored], 1.0)
     assert calibration.records_of([score]) == [Record(sure, 0.8, True), Record(unsure, 1.0, False)]
@@ -148,3 +149,26 @@ def test_a_run_is_evaluated_in_its_own_shape(moving, tmp_path, capsys):
     row = next(row for row in capsys.readouterr().out.splitlines() if row.startswith('shallow'))
     assert 'mask' in row
     assert 'moving' in row
+
+
+def test_splits_share_no_clip():
+    development, validation = map(set, SPLITS.values())
+    assert len(development) == len(validation) == 16
+    assert not development & validation
+
+
+def test_a_split_is_evaluated_alone(tmp_path, capsys):
+    for name in ('bear', 'surf'):
+        moving_clip(tmp_path / name)
+    options = ['--baselines', 'only', '--prompts', 'mask', '--out', str(tmp_path / 'out')]
+    folder = tmp_path / 'clips'
+    folder.mkdir()
+    for name in ('bear', 'surf'):
+        (tmp_path / name / 'moving').rename(folder / name)
+    main([str(folder), *options, '--split', 'development', '--clips', 'bear'])
+    printed = capsys.readouterr().out
+    assert 'bear' in printed
+    assert 'surf' not in printed
+    with pytest.raises(SystemExit):
+        main([str(folder), *options, '--split', 'development', '--clips', 'surf'])
+    assert "surf are not in the split 'development'" in capsys.readouterr().err

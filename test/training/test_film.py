@@ -9,7 +9,7 @@ import torch
 
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.measures import region_similarity
-from training.clips import save_clip
+from training.clips import Clip, save_clip
 from training.collage import film_clip
 from training.data import ClipDataset, ClipShape, Sources
 from training.film import known_masks, make_clips
@@ -137,6 +137,17 @@ def material(tmp_path_factory, film) -> Material:
         cv2.imwrite(str(folder / name), film[0])
     cv2.imwrite(str(folder / 'cutout.png'), disc(0).astype(np.uint8))
     return Material([folder / 'photo.jpg'], [folder / 'cutout.jpg'], [])
+
+
+def test_a_clip_that_was_not_written_to_its_end_is_none(tmp_path, film, monkeypatch):
+    def cut_off(file, **parts):
+        file.write(b'PK')
+        raise OSError('no space left')
+
+    monkeypatch.setattr('training.clips.np.savez', cut_off)
+    with pytest.raises(OSError, match='no space left'):
+        save_clip(tmp_path / 'film.npz', Clip(np.stack(film), np.stack(film)[..., 0]))
+    assert not list(tmp_path.glob('*.npz'))
 
 
 @pytest.mark.parametrize('seed', range(8))

@@ -11,8 +11,9 @@ from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.distill import Teacher
 from training.rollout import Batch, Choices, RolloutOptions, roll_out
-from training.settings import Distillation, Phase, Settings
-from training.train import Place, Trainer
+from training.settings import SETTLED_RATE, Distillation, Phase, Settings
+from training.train import SCHEDULES, parse
+from training.trainer import Place, Trainer
 
 TINY = dataclasses.replace(
     MODELS['tam_nano'],
@@ -93,6 +94,49 @@ def test_resuming_gives_the_state_of_a_run_without_a_break(tmp_path):
             assert torch.equal(getattr(actual, part)[key], value), key
 
 
+def test_a_trunk_learns_at_its_own_rate():
+    """What Adam moves in its first step is the learning rate, whatever the gradient."""
+    phase, rate = STAGES['clips'], 0.1
+    trainer = Trainer(make_settings(phase, trunk_rate=rate), Place())
+    before = {k: v.detach().clone() for k, v in trainer.network.named_parameters()}
+    trainer.train_step(fixed_batch(phase))
+    moved = {
+        k: float((v.detach() - before[k]).abs().max())
+        for k, v in trainer.network.named_parameters()
+    }
+    step = phase.learning_rate[0] / trainer.settings.warmup_steps
+    trunk = max(v for k, v in moved.items() if k.startswith('image_encoder.trunk.'))
+    others = max(v for k, v in moved.items() if k.startswith('image_encoder.neck.'))
+    assert others == pytest.approx(step, rel=0.05)
+    assert trunk == pytest.approx(rate * step, rel=0.05)
+
+
+def test_phases_may_come_again_in_rounds():
+    images, clips = STAGES['images'], STAGES['clips']
+    short = tuple(dataclasses.replace(p, steps=n) for p, n in ((images, 2), (clips, 3)))
+    settings = Settings(TINY, 2 * short)
+    assert [list(settings.rest(step)) for step in (0, 1, 3, 5, 9, 10)] == [
+        [0, 1],
+        [1],
+        [3, 4],
+        [5, 6],
+        [9],
+        [],
+    ]
+    assert [settings.at(step)[0].name for step in range(10)] == 2 * (
+        2 * ['images'] + 3 * ['clips']
+    )
+
+
+def test_the_last_rounds_settle():
+    rates = [phase.learning_rate for phase in SCHEDULES['cpu_lite0']]
+    falling = [pair for pair in rates if pair[0] != pair[1]]
+    assert rates[-len(falling) :] == falling
+    assert falling[0][0] == rates[0][0]
+    assert falling[-1][1] == pytest.approx(SETTLED_RATE)
+    assert all(a[1] == pytest.approx(b[0]) for a, b in zip(falling, falling[1:]))
+
+
 def test_distillation_pulls_features_to_the_teachers(tmp_path):
     phase = STAGES['clips']
     torch.manual_seed(1)
@@ -132,3 +176,18 @@ def test_one_kind_of_latents_can_be_left_out(latents):
     batch = fixed_batch(phase)
     losses = [trainer.train_step(batch).loss.item() for _ in range(30)]
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--device', 'cuda:99'], "device 'cuda:99' is not available here"),
+        (['--start-from', '/nowhere/start.safetensors'], '/nowhere/start.safetensors'),
+    ],
+)
+def test_what_a_run_lacks_is_told_in_one_line(tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit):
+        parse(['--assets', str(tmp_path), '--run', str(tmp_path), *options])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert 'error:' in last
+    assert message in last
