@@ -15,9 +15,9 @@ INSTALL_AGAIN = 'it is a part of this package, install that again'
 # sha256 of the manifests, which in turn have those of all other files.
 MANIFESTS: dict[str, dict[int, str]] = {
     'tam_nano': {
-        256: 'a770671d9c365e202bea5fc78698a47e50270f5a2f21904deb92a3f8b27dad8b',
-        384: '15956cce0f91bc44b054a8a958806d4479b3f4e25f05903106001eda6a6e9526',
-        512: 'f680ca803049fae715a8cbf5d1360a052a396810085375d5d352d97ff226cc0d',
+        256: '2ff38a7a855e27628d20a94e231722381474862dceaea1e1dd3636e2a6a1baba',
+        384: 'df15b804c0ef5f4b2cd1dad41857f92bf34b324cc6f1513e84c789cd63396055',
+        512: 'f4cf355897062ef59061f972b5b159235c3cf90144857201a66052fc546f75c5',
     },
 }
 

@@ -68,6 +68,7 @@ class SharedTensors:
 def share_weights(source: Path, target: Path, tensors: SharedTensors) -> None:
     """Write a graph again, with its large tensors in the shared files."""
     model = onnx.load(source)
+    model.producer_version = ''  # which differs between PyTorch's builds for CPU and GPU
     made = [node for tensor in model.graph.initializer for node in _shared(tensor, tensors)]
     nodes = [*made, *model.graph.node]
     del model.graph.node[:]
