@@ -104,7 +104,7 @@ FAILING = """
 import sys
 from tam_ros.ros import node, process
 
-def fail(*_):
+def fail(*_, **__):
     raise RuntimeError('the network broke')
 
 node.draw_overlay = fail

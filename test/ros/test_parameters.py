@@ -126,7 +126,7 @@ def test_values_a_little_out_of_range_are_refused_and_the_tracker_lives(tracker,
         ('qos_overrides./image.subscription.reliability:=often', "reliability is 'often'"),
         ('weights:=/nowhere/model.pt', 'weights file /nowhere/model.pt does not exist'),
         ('weights:=~nobody_here/x.pt', '~nobody_here/x.pt: no home folder is known for it'),
-        ('weights:=/usr', 'weights /usr is a folder, which is for engine onnx: set a file'),
+        ('weights:=/usr', '/usr holds no exported network: manifest.json is missing'),
     ],
 )
 def test_bad_parameter_ends_the_node_with_a_message(start_program, parameter, message):
