@@ -25,7 +25,7 @@ from truth import CLIP, Truth
 from tam_ros.engine.embedded import has_embedded_graphs
 from tam_ros.engine.load import ENGINE_CHOICES, EngineChoice
 from tam_ros.image_files import SourceError
-from tam_ros.paths import PathError
+from tam_ros.paths import PathError, user_path
 from tam_ros.video_source import HIGHEST_RATE_HZ, open_source
 from tam_ros.weights import DownloadError, find_weights
 
@@ -56,7 +56,7 @@ class Plan:
     def must_export(self) -> bool:
         """Whether graphs for ONNX Runtime have to be made first."""
         if self.weights:
-            return self.engine == 'onnx' and not Path(self.weights).is_dir()
+            return self.engine == 'onnx' and not user_path(self.weights).is_dir()
         embedded = has_embedded_graphs(self.model, self.image_size, '')
         return self.engine == 'onnx' and not embedded
 
@@ -149,6 +149,10 @@ def measure(video: Path) -> tuple[float, int]:
         raise DemoError(f'--video {video} does not exist')
     try:
         source = open_source(str(video))
+        if source.is_live:
+            raise DemoError(
+                f'--video {video} is a webcam, whose first frame has no boxes: use a file'
+            )
         return source.rate_hz, source.count or sum(1 for _ in source.frames)
     except SourceError as error:
         raise DemoError(str(error)) from error
@@ -157,9 +161,12 @@ def measure(video: Path) -> tuple[float, int]:
 def check_weights(options: argparse.Namespace) -> str:
     """Return the weights asked for; raises DemoError if they are not there."""
     weights = options.weights
-    if weights and weights != UNTRAINED and not Path(weights).exists():
-        raise DemoError(f'--weights {weights} does not exist')
     try:
+        path = user_path(weights)
+        if weights and weights != UNTRAINED and not path.exists():
+            raise DemoError(f'--weights {weights} does not exist')
+        if weights and path.is_dir():  # graphs, which the node checks
+            return weights
         find_weights(options.model, weights)
     except (DownloadError, PathError) as error:
         raise DemoError(str(error)) from error
@@ -206,7 +213,12 @@ def announce(plan: Plan) -> None:
 
 def export_network(plan: Plan) -> str:
     """Export the network for ONNX Runtime; returns the folder."""
-    from tam_ros.engine.export import ExportError, export  # slow, and only needed here
+    try:
+        from tam_ros.engine.export import ExportError, export  # slow, and only needed here
+    except ModuleNotFoundError as error:
+        raise DemoError(
+            f'making graphs for ONNX Runtime needs PyTorch ({error}): run `make .venv/torch`'
+        ) from error
 
     folder = OUT / 'onnx' / plan.model
     try:
