@@ -43,6 +43,7 @@ _YUV_420 = {'nv12': (1, cv2.COLOR_YUV2RGB_NV12), 'nv21': (1, cv2.COLOR_YUV2RGB_N
 _TO_RGB = _8_BITS | _16_BITS | _YUV_422 | _YUV_420
 DEPTH = '16UC1'  # millimetres, by convention
 COMPRESSED = ('JPEG', 'PNG', 'WEBP')
+JPEG_START, PNG_START = b'\xff\xd8', b'\x89PNG'  # Pillow calls JPEGs of several pictures MPO
 LONGEST_SIDE = 65_535  # of a JPEG; it also bounds what resizing a long thin image takes
 MOST_SCANS = 64  # of a JPEG; progressive ones have ten, and each costs a pass over all pixels
 RANGE_PERCENTILES = (0.1, 99.9)  # so that a hot pixel does not decide
@@ -196,7 +197,6 @@ def _check_header(data: bytes, msg: CompressedImage, options: ImageOptions) -> N
     try:
         with Pillow.open(io.BytesIO(data), formats=COMPRESSED) as image:
             width, height = image.size
-            file_format = image.format
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise ImageError(
             f'{_described(msg)} exceeds max_image_pixels, {options.max_image_pixels}: {error}'
@@ -204,9 +204,9 @@ def _check_header(data: bytes, msg: CompressedImage, options: ImageOptions) -> N
     except Exception as error:  # noqa: BLE001 - damaged headers make Pillow raise many kinds
         raise ImageError(f'{_described(msg)} cannot be decoded: JPEG, PNG and WebP can') from error
     _check_size(width, height, options)
-    if file_format == 'JPEG' and data.count(b'\xff\xda') > MOST_SCANS:
+    if data.startswith(JPEG_START) and data.count(b'\xff\xda') > MOST_SCANS:
         raise ImageError(f'{_described(msg)} has more than {MOST_SCANS} scans')
-    if file_format == 'PNG' and not _has_whole_chunks(data):
+    if data.startswith(PNG_START) and not _has_whole_chunks(data):
         raise ImageError(f'{_described(msg)} cannot be decoded: it is cut or damaged')
 
 

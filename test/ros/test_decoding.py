@@ -1,6 +1,7 @@
 """Image messages to RGB: all encodings that are known, and whatever else a message may hold."""
 
 import array
+import io
 import struct
 import sys
 import types
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from camera_encodings import ENCODINGS, camera_message, encode, four_colors
+from PIL import Image as Pillow
 from robot import image_message
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -307,11 +309,23 @@ def test_bound_on_the_size_is_an_option():
         image_to_rgb(camera_message(four_colors(), 'rgb8'), options)
 
 
-def test_jpeg_of_endless_scans_is_refused():
-    jpeg = encoded('.jpg', four_colors(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+def jpeg_of_two_pictures() -> bytes:
+    """Return a progressive JPEG with another behind it, which Pillow takes for an MPO."""
+    picture, buffer = Pillow.fromarray(four_colors()), io.BytesIO()
+    picture.save(buffer, 'MPO', progressive=True, save_all=True, append_images=[picture])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    'jpeg',
+    [encoded('.jpg', four_colors(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1), jpeg_of_two_pictures()],
+    ids=['one picture', 'two pictures'],
+)
+def test_jpeg_of_endless_scans_is_refused(jpeg):
     assert compressed_to_rgb(compressed(jpeg)).shape == (240, 320, 3)
-    last = jpeg.rindex(b'\xff\xda')
-    scans = jpeg[:last] + jpeg[last:-2] * 100 + jpeg[-2:]
+    end = jpeg.index(b'\xff\xd9')  # of the first picture
+    last = jpeg.rindex(b'\xff\xda', 0, end)
+    scans = jpeg[:last] + jpeg[last:end] * 100 + jpeg[end:]
     with pytest.raises(ImageError, match='has more than 64 scans'):
         compressed_to_rgb(compressed(scans))
 
