@@ -42,7 +42,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Remark:
-    """What an operator should know. kind: the same for all of its sort, whatever the values."""
+    """What an operator should know. kind: what there is one more of, whatever its values."""
 
     kind: str
     text: str
@@ -113,17 +113,19 @@ class Continuity:
             return None
         if frame.size_wh != newest.size_wh:
             old, new = ('x'.join(map(str, each.size_wh)) for each in (newest, frame))
-            return _Oddity('image size', f'image size changed from {old} to {new}', Step.RESET)
+            return _Oddity(
+                'odd image sizes', f'image size changed from {old} to {new}', Step.RESET
+            )
         if frame.frame_id != newest.frame_id:
             text = f'frame_id changed from {newest.frame_id!r} to {frame.frame_id!r}'
             is_back = frame.stamp_ns < newest.stamp_ns
-            return _Oddity('frame_id', text, Step.RESET if is_back else Step.GO_ON)
+            return _Oddity('odd frame_ids', text, Step.RESET if is_back else Step.GO_ON)
         return self._odd_time(frame)
 
     def _odd_time(self, frame: Arrival) -> _Oddity | None:
         jump_ns = frame.stamp_ns - self._newest.stamp_ns
         if jump_ns < 0:
-            kind = 'zero stamp' if frame.stamp_ns == 0 else 'late frame'
+            kind = 'zero stamps' if frame.stamp_ns == 0 else 'late frames'
             text = f'time jumped back by {-jump_ns / SECOND:.3f} s'
             meaning = Step.REWIND if self._goes_on_before(frame) else Step.RESET
             return _Oddity(kind, text, meaning)
@@ -131,7 +133,7 @@ class Continuity:
         elapsed_ns = max(0, frame.arrival_ns - self._stamp_arrived_ns)
         if jump_ns > max(AHEAD_S * SECOND, 3 * self._last_gap_ns) + elapsed_ns:
             text = f'time jumped ahead by {jump_ns / SECOND:.3f} s'
-            return _Oddity('frame from the future', text, Step.GO_ON)
+            return _Oddity('frames from the future', text, Step.GO_ON)
         return None
 
     def _goes_on_before(self, frame: Arrival) -> bool:
@@ -162,7 +164,7 @@ class Continuity:
         if self._left_out >= MOST_LEFT_OUT or (self._row_length >= AGREEING and is_calm):
             return True
         back_s = (self._newest.stamp_ns - frame.stamp_ns) / SECOND
-        is_loop = odd.kind == 'late frame' and BACK_S < back_s <= LONGEST_LOOP_S
+        is_loop = odd.kind == 'late frames' and BACK_S < back_s <= LONGEST_LOOP_S
         return is_loop and odd.meaning is Step.RESET and not breaks + resets
 
     def _recent(self, counts: Iterable[int]) -> int:

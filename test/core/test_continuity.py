@@ -47,12 +47,12 @@ def stream() -> Stream:
 @pytest.mark.parametrize(
     ('odd', 'kind', 'text'),
     [
-        (lambda s: s.send(28.75), 'late frame', 'time jumped back by 0.008 s'),
-        (lambda s: s.judge(0), 'zero stamp', 'time jumped back by 1700000000.957 s'),
-        (lambda s: s.judge(7 * SECOND), 'late frame', 'time jumped back by'),
-        (lambda s: s.send(30, size_wh=OTHER_SIZE), 'image size', 'from 320x240 to 320x264'),
-        (lambda s: s.send(30, frame_id='other'), 'frame_id', "from '' to 'other'"),
-        (lambda s: s.send(30, shift_ns=3600 * SECOND), 'frame from the future', 'ahead by 3600.'),
+        (lambda s: s.send(28.75), 'late frames', 'time jumped back by 0.008 s'),
+        (lambda s: s.judge(0), 'zero stamps', 'time jumped back by 1700000000.957 s'),
+        (lambda s: s.judge(7 * SECOND), 'late frames', 'time jumped back by'),
+        (lambda s: s.send(30, size_wh=OTHER_SIZE), 'odd image sizes', 'from 320x240 to 320x264'),
+        (lambda s: s.send(30, frame_id='other'), 'odd frame_ids', "from '' to 'other'"),
+        (lambda s: s.send(30, shift_ns=3600 * SECOND), 'frames from the future', 'ahead by 3600.'),
     ],
 )
 @pytest.mark.parametrize('frames', [1, 2])
