@@ -108,12 +108,11 @@ def read_manifest(
     content = _read_json(path)
     if content.get('format') != FORMAT:
         raise EngineError(
-            f'{path} has format {content.get("format")!r}, this version reads {FORMAT}: '
-            'export the network again'
+            f'{path} has format {content.get("format")!r}, this version reads {FORMAT}: {cure}'
         )
     fault = manifest_fault(content, REQUIRED, STAGES)
     if fault:
-        raise EngineError(f'{path} {fault}: export the network again')
+        raise EngineError(f'{path} {fault}: {cure}')
     known = {f.name: content[f.name] for f in fields(Manifest) if f.name in content}
     known |= {'features': tuple(content['features']), 'prefix': prefix}
     manifest = Manifest(**known)

@@ -2,7 +2,6 @@
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from tam_ros.engine.allocation import resident_mb as resident_mb
 from tam_ros.engine.base import EngineSpec
 from tam_ros.ros.statistics import RollingStatistics
 

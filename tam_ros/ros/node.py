@@ -16,13 +16,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from tam_ros.engine.allocation import resident_mb
 from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
 from tam_ros.ros.decoding import ImageError, compressed_to_rgb, image_to_rgb
 from tam_ros.ros.detections import DetectionInput
-from tam_ros.ros.diagnostics import diagnostics_message, resident_mb, starting_message
+from tam_ros.ros.diagnostics import diagnostics_message, starting_message
 from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.notices import Notices
 from tam_ros.ros.overlay import draw_overlay
