@@ -23,6 +23,7 @@ from tam_ros.evaluation.trackers import SessionTracker, Tracker, TruthTracker
 from tam_ros.evaluation.truth_prompts import PROMPT_KINDS, PromptKind
 from tam_ros.image_files import SourceError
 from tam_ros.paths import make_folder, user_path
+from tam_ros.tracker.continuity import AHEAD_S
 from tam_ros.tracker.forecast import FORECAST_TIMES
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import POLICIES
@@ -155,6 +156,11 @@ def check_times(args) -> None:
     """Raise ValueError for options of frames and times that mean nothing."""
     if args.every < 1 or not 0 < args.fps < math.inf:
         raise ValueError(f'--every {args.every} --fps {args.fps:g}: use 1 or more, and above 0')
+    if args.every / args.fps > AHEAD_S:  # a session takes the next frames for odd ones
+        raise ValueError(
+            f'--every {args.every} --fps {args.fps:g}: frames are {args.every / args.fps:g} s '
+            f'apart, use at most {AHEAD_S:g} s'
+        )
     if args.max_frames is not None and args.max_frames < 3:
         raise ValueError(f'--max-frames {args.max_frames}: use 3 or more')
     for name in ('latency_ms', 'delay_ms', 'forecast_ms'):

@@ -398,6 +398,7 @@ def test_command_tracks_with_the_embedded_network(tmp_path, capsys):
         (['--out', '~nobody_here/x'], "--out: invalid user_path value: '~nobody_here/x'"),
         (['--fps', 'nan'], '--fps nan'),
         (['--fps', 'inf'], '--fps inf'),
+        (['--fps', '24', '--every', '480'], 'frames are 20 s apart, use at most 10 s'),
         (['--max-frames', '-1'], '--max-frames -1: use 3 or more'),
         (['--delay-ms', 'nan'], '--delay-ms nan: use 0 or more'),
     ],
