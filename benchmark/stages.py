@@ -14,7 +14,8 @@ import torch
 from reference import FULL_MEMORY_FRAME, STAGE_METHODS, ReferenceTracker, median_ms
 
 from tam_ros.engine.export import Origin, export_network, without_complex_tables
-from tam_ros.engine.onnx_engine import OnnxEngine, parse_device
+from tam_ros.engine.onnx_engine import OnnxEngine
+from tam_ros.engine.onnx_graph import parse_device
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.config import MODELS, NetworkConfig
 from tam_ros.model.fuse import fuse

@@ -22,7 +22,8 @@ from tam_ros.engine.graphs import (
     write_manifest,
 )
 from tam_ros.engine.load import EngineChoice, load_engine
-from tam_ros.engine.onnx_engine import PROVIDERS, OnnxEngine
+from tam_ros.engine.onnx_engine import OnnxEngine
+from tam_ros.engine.onnx_graph import PROVIDERS
 from tam_ros.engine.torch_engine import TorchEngine, load_torch_engine
 from tam_ros.engine.tracing import halve_graph
 from tam_ros.prompts import Prompt
