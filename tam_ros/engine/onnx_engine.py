@@ -23,7 +23,14 @@ from tam_ros.engine.base import (
 )
 from tam_ros.engine.graphs import Manifest, graph_path, read_manifest
 from tam_ros.engine.grouping import locate_groups
-from tam_ros.engine.onnx_graph import DeviceArray, Features, Graph, Input, parse_device
+from tam_ros.engine.onnx_graph import (
+    DeviceArray,
+    Features,
+    Graph,
+    Input,
+    parse_device,
+    tensorrt_cache,
+)
 from tam_ros.engine.padding import pad_plan, padded_count
 
 
@@ -89,15 +96,7 @@ class OnnxEngine:
         self._device = parse_device(device)
         self.manifest = manifest or read_manifest(Path(folder))
         self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes
-        self._graphs = {
-            name: Graph(
-                graph_path(Path(folder), name, self.manifest.prefix),
-                self._device,
-                threads,
-                self.manifest.precision,
-            )
-            for name in self.manifest.graphs
-        }
+        self._graphs = self._load_graphs(Path(folder), threads)
         self._store_bytes = 0
         self.spec = EngineSpec(
             model=self.manifest.model,
@@ -111,6 +110,15 @@ class OnnxEngine:
             static_shapes=self._static,
             resampling=self.manifest.resampling,
         )
+
+    def _load_graphs(self, folder: Path, threads: int) -> dict[str, Graph]:
+        manifest, device = self.manifest, self._device
+        cache = tensorrt_cache(folder, manifest) if device.kind == 'tensorrt' else None
+        paths = {name: graph_path(folder, name, manifest.prefix) for name in manifest.graphs}
+        return {
+            name: Graph(path, device, manifest.precision, threads=threads, cache=cache)
+            for name, path in paths.items()
+        }
 
     def encode_image(self, image: np.ndarray) -> Features:
         """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""

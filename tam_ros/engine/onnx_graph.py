@@ -12,9 +12,10 @@ import onnxruntime
 from onnxruntime import OrtValue
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from tam_ros.digests import sha256_of
 from tam_ros.engine import graphs
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.graphs import Precision
+from tam_ros.engine.graphs import Manifest, Precision, manifest_path
 from tam_ros.paths import make_folder
 from tam_ros.weights import EMBEDDED_FOLDER, weights_folder
 
@@ -40,6 +41,7 @@ UNREADABLE = (  # what ONNX Runtime raises over a file
     ort_errors.RuntimeException,
 )
 TENSORRT_CACHE = 'tensorrt'  # name of the folder of built engines
+DIGITS = 16  # of an export's sha256
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,26 @@ Input = np.ndarray | DeviceArray
 
 
 class Graph:
-    """One graph, loaded. Callers may offer more inputs than it has."""
+    """One graph, loaded. Callers may offer more inputs than it has.
 
-    def __init__(self, path: Path, device: Device, threads: int, precision: Precision):
+    threads: of the CPU provider, 0 for all cores. cache: for the engines that TensorRT builds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        device: Device,
+        precision: Precision,
+        *,
+        threads: int = 0,
+        cache: Path | None = None,
+    ):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Each graph has threads of its own: those that spin take the cores from the next graph.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._device = device
-        providers = _providers(path, device, precision)
+        providers = _providers(path, device, precision, cache)
         self._session = _open_session(path, options, providers)
         self._dtypes = _input_dtypes(self._session, path)
         self._outputs = [o.name for o in self._session.get_outputs()]
@@ -171,14 +184,26 @@ def _input_dtypes(session: onnxruntime.InferenceSession, path: Path) -> dict[str
     return {name: _DTYPES[kind] for name, kind in types.items()}
 
 
-def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[str, dict]]:
+def tensorrt_cache(folder: Path, manifest: Manifest) -> Path:
+    """Return the folder for built engines, made: beside the graphs, if those are a user's own.
+
+    Each export has another one: whether weights have changed, TensorRT does not look.
+    """
+    root = weights_folder() if folder.resolve() == EMBEDDED_FOLDER else folder
+    cache = root / TENSORRT_CACHE / sha256_of(manifest_path(folder, manifest.prefix))[:DIGITS]
+    make_folder(cache, 'set TAM_ROS_WEIGHTS to a folder that can be written')
+    return cache
+
+
+def _providers(
+    path: Path, device: Device, precision: Precision, cache: Path | None
+) -> list[tuple[str, dict]]:
     """Return the providers of a graph and their options, first choice first."""
     cuda = (PROVIDERS['cuda'], {'device_id': device.index})
     if device.kind == 'cpu':
         return [(PROVIDERS['cpu'], {})]
     if device.kind == 'cuda' or path.stem.endswith(NOT_FOR_TENSORRT):
         return [cuda]
-    cache = _tensorrt_cache(path.parent)
     options = {
         'device_id': device.index,
         'trt_fp16_enable': precision == 'fp16',
@@ -187,14 +212,6 @@ def _providers(path: Path, device: Device, precision: Precision) -> list[tuple[s
         'trt_timing_cache_enable': True,
     }
     return [(PROVIDERS['tensorrt'], options), cuda]
-
-
-def _tensorrt_cache(graphs_folder: Path) -> Path:
-    """Return the folder for built engines, made: beside the graphs, if those are a user's own."""
-    installed = graphs_folder.resolve() == EMBEDDED_FOLDER
-    cache = (weights_folder() if installed else graphs_folder) / TENSORRT_CACHE
-    make_folder(cache, 'set TAM_ROS_WEIGHTS to a folder that can be written')
-    return cache
 
 
 def _check_provider(session: onnxruntime.InferenceSession, path: Path, first_choice) -> None:

@@ -1,6 +1,7 @@
 """The graphs that come with the package: small, whole, those of its weights, the default."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from tracks import assert_same_logits, track
 
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.embedded import embedded_sizes, graphs_prefix, read_embedded_manifest
-from tam_ros.engine.graphs import graph_path, read_manifest
+from tam_ros.engine.graphs import graph_path, read_manifest, write_manifest
 from tam_ros.engine.load import EngineChoice, load_engine
+from tam_ros.engine.onnx_graph import tensorrt_cache
 from tam_ros.engine.sharing import SharedTensors, share_weights
 from tam_ros.weights import EMBEDDED_FOLDER, find_weights
 
@@ -127,3 +129,21 @@ def test_graphs_of_another_size_are_taken_from_the_cache(monkeypatch, tmp_path, 
     assert load_engine(EngineChoice(MODEL, image_size=256)).spec.image_size == 256
     with pytest.raises(EngineError, match='exported with image_size 256, asked for is 640'):
         load_engine(EngineChoice(MODEL, image_size=640))
+
+
+def test_tensorrt_keeps_engines_of_embedded_graphs_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('TAM_ROS_WEIGHTS', str(tmp_path))
+    manifests = [read_embedded_manifest('tam_nano', size) for size in SIZES]
+    caches = {tensorrt_cache(EMBEDDED_FOLDER, manifest) for manifest in manifests}
+    assert len(caches) == len(SIZES)
+    assert set((tmp_path / 'tensorrt').iterdir()) == caches
+
+
+def test_tensorrt_takes_no_engine_of_older_weights(tmp_path):
+    manifest = read_embedded_manifest('tam_nano', 384)
+    caches = []
+    for digest in ('0' * 64, '1' * 64):  # of a file that the same graphs read
+        write_manifest(tmp_path, replace(manifest, files={'weights': digest}))
+        caches.append(tensorrt_cache(tmp_path, manifest))
+    assert caches[0] != caches[1]
+    assert {cache.parent for cache in caches} == {tmp_path / 'tensorrt'}
