@@ -26,7 +26,6 @@ from training.material import Material, open_material
 NORM_EPSILON = 1e-3
 RIDGE = 1e-3  # of a map's variance
 PICTURES = 150
-NECK = 'image_encoder.neck.convs'
 
 
 def read_lite0(path: Path | None = None) -> dict[str, Tensor]:
