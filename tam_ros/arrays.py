@@ -12,7 +12,7 @@ def as_array(value, name: str) -> np.ndarray:
         value = value.detach().cpu()
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OSError) as error:  # the last of cut files
         raise ValueError(f'{name} of type {type(value).__name__} is no array: {error}') from error
     if array.dtype.kind not in 'biuf':
         raise ValueError(

@@ -105,9 +105,10 @@ class ImageInput:
 
     def _look_for_cameras(self) -> None:
         offered = self._offered()
-        self.problem = self._find_problem(offered)
-        if self.problem:
-            self._warn('no_images', f'no images: {self.problem}')
+        problem = self._find_problem(offered)
+        if problem and problem != self.problem:
+            self._warn('no_images', f'no images: {problem}')
+        self.problem = problem
         if offered not in (None, self._qos.reliability) and self._override is None:
             self._node.destroy_subscription(self._subscription)
             self._qos.reliability = offered

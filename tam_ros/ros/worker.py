@@ -107,7 +107,7 @@ class Worker(Generic[Frame]):
     def _work(self) -> bool:
         """Do one job or frame; return whether to go on."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._jobs or self._waiting)
+            self._changed.wait_for(self._has_work)
             if self._stopping:
                 return False
             work, future = self._take_job() if self._is_jobs_turn() else self._take_frame()
@@ -116,6 +116,9 @@ class Worker(Generic[Frame]):
         elif future.set_running_or_notify_cancel():
             _resolve(future, work)
         return True
+
+    def _has_work(self) -> bool:
+        return self._stopping or bool(self._jobs) or self._waiting is not None
 
     def _is_jobs_turn(self) -> bool:
         if not self._jobs or self._waiting is None:

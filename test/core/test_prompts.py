@@ -1,5 +1,7 @@
 """What prompts may say, and how they reach the network."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,16 @@ def test_masks_of_any_library_mean_what_they_say(mask):
 def test_arrays_of_other_shapes_and_types_are_named(arguments, message):
     with pytest.raises(PromptError, match=message):
         Prompt(**arguments)
+
+
+def test_mask_in_a_file_that_was_cut_is_refused():
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)).save(
+        file, 'PNG'
+    )
+    cut = Image.open(io.BytesIO(file.getvalue()[:1000]))
+    with pytest.raises(PromptError, match='mask of type PngImageFile is no array'):
+        Prompt(mask=cut)
 
 
 def test_size_of_a_mask_is_compared_before_any_pixel():
