@@ -58,27 +58,32 @@ class DetectionInput:
             )
             return
         self._waiting.append(msg)
-        self.apply_due()
+        self._apply_oldest()
         if len(self._waiting) > MESSAGES_KEPT:
             self._drop_oldest()
 
     def apply_due(self) -> None:
-        """Apply the oldest message whose frame has been tracked; the worker calls it.
+        """Have the messages applied whose frames have been tracked; the worker calls it.
 
-        One that must wait, or never can be applied, holds up none of the others. Those that are
-        due as well have turns of their own, so that the next frame need not wait for them all.
+        Each has a turn of its own, so that the next frame waits for one of them at most.
         """
-        self._waiting = sorted(filter(self._may_come, self._waiting), key=_stamp_ns)
-        due = [i for i, msg in enumerate(self._waiting) if not self._is_early(msg)]
-        if due:
-            self._apply(self._waiting.pop(due[0]))
-        if len(due) > 1 and not self._is_posted:
+        is_due = any(not self._is_early(msg) for msg in self._waiting)
+        if is_due and not self._is_posted:
             self._is_posted = True
-            self._worker.post(self._go_on)
+            self._worker.post(self._take_turn)
 
-    def _go_on(self) -> None:
+    def _take_turn(self) -> None:
         self._is_posted = False
-        self.apply_due()
+        self._apply_oldest()
+
+    def _apply_oldest(self) -> None:
+        """Apply one message; those that must wait, or never can be applied, do not hold it up."""
+        self._waiting = sorted(filter(self._may_come, self._waiting), key=_stamp_ns)
+        due = (i for i, msg in enumerate(self._waiting) if not self._is_early(msg))
+        first = next(due, None)
+        if first is not None:
+            self._apply(self._waiting.pop(first))
+            self.apply_due()
 
     def _is_early(self, msg: Detection2DArray) -> bool:
         return self._feed.is_early(_stamp_ns(msg))
