@@ -12,6 +12,7 @@ import numpy as np
 from tam_ros.arrays import as_array, shape_of
 
 BACKGROUND, OBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
+LONGEST_LABEL = 256  # characters; it goes out with every frame, and is drawn in it
 
 
 class PromptError(ValueError):
@@ -118,6 +119,15 @@ def check_point_count(count: int, most: int) -> None:
             f'{count} points on one frame, where an object may have {most} (max_prompt_points): '
             'give fewer, a box or a mask'
         )
+
+
+def check_label(label: str) -> str:
+    """Return an object's label; raises PromptError for one that is too long."""
+    if len(label) > LONGEST_LABEL:
+        raise PromptError(
+            f'label {label[:20]!r}... has {len(label)} characters: use at most {LONGEST_LABEL}'
+        )
+    return label
 
 
 def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> Prompt:

@@ -15,6 +15,10 @@ from tam_ros.tracker.session import Session
 
 MESSAGES_KEPT = 8  # that wait; then the oldest gives way
 MOST_AHEAD_S = 5.0  # a stamp farther ahead of the newest frame is none of a frame to come
+FLOOD = (
+    'flood_of_detections',
+    'detections ignored: they come faster than they can be applied',
+)
 
 
 class DetectionInput:
@@ -30,6 +34,8 @@ class DetectionInput:
         self._feed = DetectionFeed(session)
         self._warn = warn
         self._session = session
+        self._worker = worker
+        self._is_posted = False  # a turn for what is due
         self._inbox = Inbox(worker, self._add, MESSAGES_KEPT, after_waiting=True)
         self._waiting: list[Detection2DArray] = []
         self._dropped = 0
@@ -42,45 +48,66 @@ class DetectionInput:
 
     def _receive(self, msg: Detection2DArray) -> None:
         if not self._inbox.put(msg):
-            self._warn(
-                'flood_of_detections',
-                'detections ignored: they come faster than they can be applied',
-            )
+            self._warn(*FLOOD)
 
     def _add(self, msg: Detection2DArray) -> None:
-        if not stamp_to_ns(msg.header.stamp):
+        if not _stamp_ns(msg):
             self._drop(
                 'unstamped_detections',
                 'detections ignored: their stamp is 0; it must be that of their image',
             )
             return
         self._waiting.append(msg)
-        self.apply_due()
+        self._apply_oldest()
         if len(self._waiting) > MESSAGES_KEPT:
-            self._waiting.pop(0)
+            self._drop_oldest()
+
+    def apply_due(self) -> None:
+        """Have the messages applied whose frames have been tracked; the worker calls it.
+
+        Each has a turn of its own, so that the next frame waits for one of them at most.
+        """
+        is_due = any(not self._is_early(msg) for msg in self._waiting)
+        if is_due and not self._is_posted:
+            self._is_posted = True
+            self._worker.post(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_posted = False
+        self._apply_oldest()
+
+    def _apply_oldest(self) -> None:
+        """Apply one message; those that must wait, or never can be applied, do not hold it up."""
+        self._waiting = sorted(filter(self._may_come, self._waiting), key=_stamp_ns)
+        due = (i for i, msg in enumerate(self._waiting) if not self._is_early(msg))
+        first = next(due, None)
+        if first is not None:
+            self._apply(self._waiting.pop(first))
+            self.apply_due()
+
+    def _is_early(self, msg: Detection2DArray) -> bool:
+        return self._feed.is_early(_stamp_ns(msg))
+
+    def _may_come(self, msg: Detection2DArray) -> bool:
+        """Return whether the frame of a message may be yet to come, or has; drop it otherwise."""
+        ahead_s = self._session.ahead_s(_stamp_ns(msg))
+        if ahead_s <= MOST_AHEAD_S:
+            return True
+        self._drop(
+            'early_detections',
+            f'detections ignored: their stamp is {ahead_s:.3f} s ahead of the newest '
+            f"image's, where at most {MOST_AHEAD_S:g} s are; do the clocks agree?",
+        )
+        return False
+
+    def _drop_oldest(self) -> None:
+        if self._is_early(self._waiting.pop(0)):
             self._drop(
                 'unmatched_detections',
                 'detections ignored: their images have not come; do the stamps agree?',
             )
-
-    def apply_due(self) -> None:
-        """Apply the messages whose frames have been tracked; the worker calls it.
-
-        One that must wait, or never can be applied, holds up none of the others.
-        """
-        waiting, self._waiting = sorted(self._waiting, key=_stamp_ns), []
-        for msg in waiting:
-            ahead_s = self._session.ahead_s(_stamp_ns(msg))
-            if ahead_s > MOST_AHEAD_S:
-                self._drop(
-                    'early_detections',
-                    f'detections ignored: their stamp is {ahead_s:.3f} s ahead of the newest '
-                    f"image's, where at most {MOST_AHEAD_S:g} s are; do the clocks agree?",
-                )
-            elif self._feed.is_early(_stamp_ns(msg)):
-                self._waiting.append(msg)
-            else:
-                self._apply(msg)
+        else:
+            self._drop(*FLOOD)
 
     def _apply(self, msg: Detection2DArray) -> None:
         try:

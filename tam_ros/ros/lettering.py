@@ -38,8 +38,12 @@ def letter(text: str) -> tuple[str, ImageFont.FreeTypeFont | None]:
 
 
 def _lacking(text: str, font: ImageFont.FreeTypeFont) -> set[str]:
-    missing = _shape(font, MISSING)
-    return {c for c in set(text) if not c.isspace() and _shape(font, c) == missing}
+    return {c for c in set(text) if not c.isspace() and _lacks(font, c)}
+
+
+@functools.lru_cache(maxsize=10_000)  # captions change with every score, their letters do not
+def _lacks(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    return _shape(font, character) == _shape(font, MISSING)
 
 
 def _shape(font: ImageFont.FreeTypeFont, character: str) -> tuple:

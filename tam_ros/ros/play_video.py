@@ -7,7 +7,6 @@ import time
 import cv2
 import numpy as np
 import rclpy
-import rclpy.utilities
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
@@ -19,6 +18,7 @@ from std_srvs.srv import Trigger
 
 from tam_ros.image_files import SourceError
 from tam_ros.ros.conversions import array_to_image, bytes_of
+from tam_ros.ros.start import own_arguments, start_ros
 from tam_ros.video_source import HIGHEST_RATE_HZ, Frame, Pace, at_rate, open_source
 
 CAMERA_QOS = QoSProfile(depth=10)  # reliable, which suits subscribers of either kind
@@ -163,8 +163,8 @@ def _rate_hz(text: str) -> float:
 def main(arguments=None) -> int:
     """Play until the end or an interruption; return the exit status."""
     arguments = sys.argv if arguments is None else arguments
-    options = parse_arguments(rclpy.utilities.remove_ros_args(arguments)[1:])
-    rclpy.init(args=arguments)
+    options = parse_arguments(own_arguments(arguments))
+    start_ros(arguments)
     try:
         player = VideoPlayer(options)
         while not player.done:

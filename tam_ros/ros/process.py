@@ -15,6 +15,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
+from tam_ros.ros.start import start_ros
 from tam_ros.weights import DownloadError
 
 EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
@@ -45,7 +46,7 @@ def _start_node(arguments):
     from tam_ros.ros.node import TrackerNode  # takes long, and a signal may come meanwhile
 
     # rclpy takes the signals, and hands them on, only once there is an executor to end.
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    start_ros(arguments, signal_handler_options=SignalHandlerOptions.NO)
     return TrackerNode()
 
 

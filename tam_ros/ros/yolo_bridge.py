@@ -12,6 +12,7 @@ from rclpy.node import Node
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from tam_ros.ros.conversions import detection_message
+from tam_ros.ros.start import start_ros
 
 NOT_INSTALLED = 'yolo_msgs is not installed: it comes with yolo_ros, build and source that first'
 
@@ -50,7 +51,7 @@ def main(arguments=None) -> int:
     except ImportError:
         print(NOT_INSTALLED, file=sys.stderr)
         return 1
-    rclpy.init(args=arguments)
+    start_ros(arguments)
     try:
         rclpy.spin(YoloBridge(DetectionArray))
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tam_ros.prompts import Prompt, PromptError, check_prompt
+from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
 from tam_ros.tracker.options import check_ranges
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, Given, Track
@@ -295,6 +295,7 @@ def _box_prompt(
 ) -> Prompt | None:
     """Return the prompt of a detection's box; None, saying why in refused, where it is none."""
     try:
+        check_label(detection.label)
         return check_prompt(Prompt(box_xyxy=detection.box_xyxy), size_wh, is_new=True)
     except PromptError as error:
         refused.append(str(error))

@@ -13,7 +13,14 @@ import numpy as np
 
 from tam_ros.engine.base import Engine
 from tam_ros.preprocess import check_image, resize_video_frame
-from tam_ros.prompts import Prompt, PromptError, check_point_count, check_prompt, check_stamp
+from tam_ros.prompts import (
+    Prompt,
+    PromptError,
+    check_label,
+    check_point_count,
+    check_prompt,
+    check_stamp,
+)
 from tam_ros.tracker.continuity import Arrival, Continuity, Step, Verdict
 from tam_ros.tracker.decoding import refusing_prompts
 from tam_ros.tracker.forecast import Motion
@@ -123,6 +130,7 @@ class Session:
         if track is None:
             self._check_room()
         max_points = self.options.max_prompt_points
+        check_label(label)
         check_point_count(len(prompt.points_xy), max_points)  # before any of them is looked at
         prompt = check_prompt(prompt, frame.size_wh, is_new=track is None)
         given = self._decoder.decode(frame, prompt, track, max_points=max_points)

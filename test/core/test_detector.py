@@ -68,6 +68,14 @@ def test_unknown_detections_propose_objects(stream):
     assert stream.session.object_at(*A) == 1
 
 
+def test_a_class_with_an_endless_name_is_refused_alone(stream):
+    outcome = stream.see(at(A, label='long' * 1000), at(B, label='plate'))
+    assert [o.label for o in stream.session.objects] == ['plate']
+    assert outcome.refused == [
+        "label 'longlonglonglonglong'... has 4000 characters: use at most 256"
+    ]
+
+
 def test_objects_seen_again_are_confirmed_and_not_prompted_again(stream):
     stream.see(at(A))
     stream.engine.stages()

@@ -1,15 +1,21 @@
 """Floods of requests: results go on, and what is asked for is still answered."""
 
+import logging
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
+from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.prompts import Prompt, PromptError
+from tam_ros.ros.conversions import ns_to_stamp
+from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.worker import Worker
+from tam_ros.tracker.detector import DetectionOptions
 from tam_ros.tracker.session import Session
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -148,3 +154,61 @@ def test_a_message_that_comes_while_one_is_taken_is_not_forgotten():
         worker.submit(lambda: None).result(SOON_S)
     assert taken == ['first', 'second', 'third']
     assert worker.stop(SOON_S)
+
+
+class DetectorsNode:
+    """What a detection input asks of its node; receive takes the messages of its topic."""
+
+    def create_subscription(self, _type, _topic, receive, _depth):
+        self.receive = receive
+
+    def get_parameter(self, name: str):
+        return SimpleNamespace(value=vars(DetectionOptions())[name.removeprefix('detections.')])
+
+    def get_logger(self):
+        return logging.getLogger(__name__)
+
+
+def detections_at(stamp_ns: int) -> Detection2DArray:
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.score = 0.9
+    detection = Detection2D(results=[result])
+    detection.bbox.center.position.x, detection.bbox.center.position.y = 60.0, 60.0
+    detection.bbox.size_x = detection.bbox.size_y = 60.0
+    message = Detection2DArray(detections=[detection])
+    message.header.stamp = ns_to_stamp(stamp_ns)
+    return message
+
+
+def test_detections_that_waited_for_one_frame_take_turns_with_those_after_it():
+    engine, session_calls = FakeEngine(), []
+    session = Session(engine)
+    node, worker = DetectorsNode(), Worker(lambda stamp_ns: process(stamp_ns))
+    detector = DetectionInput(node, worker, session, lambda kind, text: None)
+
+    def process(stamp_ns: int) -> None:
+        session_calls.append('frame')
+        session.step(IMAGE, stamp_ns)
+        detector.apply_due()
+        if stamp_ns < 30 * 33_000_000:
+            worker.offer(stamp_ns + 33_000_000)  # the camera is faster than the tracker
+
+    answer = session.answer_boxes
+    session.answer_boxes = lambda *boxes: session_calls.append('boxes') or answer(*boxes)
+    worker.start()
+    for _ in range(8):
+        node.receive(detections_at(33_000_000))
+        worker.submit(lambda: None).result(SOON_S)
+    worker.offer(33_000_000)
+    wait_until(lambda: session_calls.count('frame') == 30)
+    assert worker.stop(SOON_S)
+    assert session_calls.count('boxes') == 8
+    assert detector.dropped == 0
+    assert 'boxes boxes' not in ' '.join(session_calls)
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

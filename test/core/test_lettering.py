@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fake_engine import FakeEngine
 
-from tam_ros.prompts import Prompt
+from tam_ros.prompts import LONGEST_LABEL, Prompt, PromptError
 from tam_ros.ros import lettering
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.tracker.session import Session
@@ -62,3 +62,19 @@ def test_captions_at_the_edge_of_the_image_are_cut_off():
     session.step(image, 0)
     session.add_prompt(Prompt([[15, 5]]), label='очень длинное имя')
     assert draw_overlay(image, session.latest()).shape == image.shape
+
+
+@pytest.mark.parametrize('letter', ['a', 'é', '杯', '\n'])
+def test_the_longest_label_is_drawn_and_a_longer_one_refused(letter):
+    longest = letter * LONGEST_LABEL
+    assert drawn(longest, []).shape == IMAGE.shape
+    with pytest.raises(PromptError, match='has 257 characters: use at most 256'):
+        drawn(longest + letter, [])
+
+
+def test_letters_are_looked_up_once_whatever_the_score(monkeypatch):
+    if not lettering._fonts():
+        pytest.skip('no font of the list is installed')
+    lettering.letter('чашка 0.90')
+    monkeypatch.setattr(lettering, '_shape', lambda *_: pytest.fail('looked up again'))
+    assert lettering.letter('чашка 0.09')[0] == 'чашка 0.09'

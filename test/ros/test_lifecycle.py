@@ -1,6 +1,7 @@
 """Starting beside others and ending when asked to."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -179,3 +180,29 @@ def test_nodes_in_two_namespaces_do_not_mix(start_tracker, frames):
     left.robot.wait(
         lambda: {m.status[0].name for m in diagnostics} == expected, 'diagnostics of both'
     )
+
+
+@pytest.mark.parametrize(
+    ('script', 'source'),
+    [('tracker_node', ()), ('play_video', ('here.mp4',))],
+    ids=['tracker_node', 'play_video'],
+)
+@pytest.mark.parametrize(
+    ('arguments', 'environment', 'reason'),
+    [
+        (
+            (),
+            {'ROS_LOG_DIR': '/proc/none'},
+            '/proc/none.*; set ROS_LOG_DIR, or HOME',
+        ),
+        (('--params-file', 'none.yaml'), {}, 'none.yaml'),
+    ],
+    ids=['no folder for logs', 'no parameter file'],
+)
+def test_what_ros_cannot_start_with_is_said_in_one_line(
+    start_program, script, source, arguments, environment, reason
+):
+    program = start_program(script, *source, '--ros-args', *arguments, **environment)
+    assert program.wait_for_end() == 1
+    assert re.search(f'^ROS 2 cannot start: .*{reason}', program.log, re.MULTILINE)
+    assert 'Traceback' not in program.log
