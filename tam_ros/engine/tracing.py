@@ -20,8 +20,9 @@ from tam_ros.engine.stage_graphs import Sizes, StageGraph
 
 OPSET, IR_VERSION = 18, 10  # as PyTorch's exporter writes them
 # What rounding may make of a graph's outputs. Untrained weights amplify it at single values, so
-# the median is held, which any mistake would move.
-MEDIAN_DIFFERENCE = {'fp32': 1e-3, 'fp16': 5e-2}
+# the median is held (2e-3 was seen, on ONNX Runtime 1.23); a mistake moves it by as much as the
+# outputs are large, about 1.
+MEDIAN_DIFFERENCE = {'fp32': 5e-3, 'fp16': 5e-2}
 # In half precision these stay in single: what the host reads and writes, and sensitive sums.
 HOST_TENSORS = [
     *('image', 'points', 'former', 'masks', 'logits'),

@@ -117,7 +117,7 @@ def _score_frame(
     return FrameScore(
         region_similarity(mask, truth),
         boundary_accuracy(mask, truth),
-        np.count_nonzero(truth),
+        int(np.count_nonzero(truth)),  # which NumPy 2 returns as one of its own
         object_under(mask, truths, object_id),
         tracked.confidences[t].get(object_id),
     )
