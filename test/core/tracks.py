@@ -5,7 +5,7 @@ import numpy as np
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 
-TOLERANCE = 1e-3
+TOLERANCE = 1.5e-3  # 1.1e-3 was seen with ONNX Runtime 1.23, less with newer ones
 
 
 def track(engine, frames) -> list[dict[int, np.ndarray]]:
