@@ -171,8 +171,8 @@ class Tracker:
         return max(self.robot.now_ns(), self._newest_ns + TENTH_NS)
 
     def catch_up(self) -> None:
-        """Let time pass until no image had a later stamp."""
-        self.robot.wait(lambda: self.robot.now_ns() > self._newest_ns, 'the newest stamp')
+        """Let time pass until the next image gets the present time."""
+        self.robot.wait(lambda: self.robot.now_ns() > self._newest_ns + TENTH_NS, 'the present')
 
     def show(self, image: np.ndarray | Image, encoding: str = 'rgb8') -> Answer:
         """Send an image and return the node's answer.
