@@ -37,7 +37,7 @@ def float64():
 
 def float64_engine(network: TrackingNetwork, *, device: str = 'cpu') -> TorchEngine:
     """Return an engine that computes a network as it is, no layers merged; call in `float64`."""
-    return TorchEngine(network, mode='benchmark', device=device, fold=False)
+    return TorchEngine(network, mode='benchmark', device=device, fused=False)
 
 
 def _widened(from_numpy):

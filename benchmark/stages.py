@@ -128,7 +128,7 @@ def compiled_engine(network: TrackingNetwork, device: str, precision: str) -> To
     """Return an engine whose stages are compiled; packed layers would stand in the way."""
     fuse(network, values=False)
     options = {'device': device, 'precision': precision}
-    engine = TorchEngine(network, mode='benchmark', fold=False, **options)
+    engine = TorchEngine(network, mode='benchmark', fused=False, **options)
     without_complex_tables(network)
     for stage in STAGE_METHODS:
         setattr(network, stage, torch.compile(getattr(network, stage), dynamic=False))

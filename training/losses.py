@@ -1,4 +1,4 @@
-"""The losses of SAM 2 (arXiv 2408.00714, appendix D): focal, dice, IoU and object score.
+"""The losses of SAM 2 (arXiv 2408.00714, appendix D): focal, dice, IoU and presence logit.
 
 SAM 2 weighs them 20, 1, 1 and 1, with a focal alpha of 0.25. From nothing and in small batches
 that ends in empty masks: 160 steps stayed under an IoU of 0.05 where the weights here, which pull
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tam_ros.model.mask_decoder import DecoderOutput
 
-FOCAL_WEIGHT, DICE_WEIGHT, IOU_WEIGHT, SCORE_WEIGHT = 5.0, 3.0, 1.0, 1.0
+FOCAL_WEIGHT, DICE_WEIGHT, IOU_WEIGHT, PRESENCE_WEIGHT = 5.0, 3.0, 1.0, 1.0
 OTHERS_WEIGHT = 0.1  # of the candidates that are not the best: none of them may die out
 # Of what dense propagation carried, and of the prior that follows: their features learn from the
 # shortest way there is.
@@ -33,7 +33,7 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
     """Compare candidates with (N, S, S) bool masks.
 
     With multimask the best of three candidates counts, otherwise the single one. Masks of
-    objects that are absent cost nothing: there the object score alone is judged.
+    objects that are absent cost nothing: there the presence logit alone is judged.
     """
     candidates = slice(1, 4) if multimask else slice(0, 1)
     logits, ious = output.logits[:, candidates].float(), output.ious[:, candidates].float()
@@ -45,10 +45,12 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
     best, rows = mask_loss.argmin(1), torch.arange(len(masks), device=masks.device)
     shaped = mask_loss[rows, best] + OTHERS_WEIGHT * mask_loss.mean(1)
     shaped = shaped + IOU_WEIGHT * (ious - true_iou).abs().mean(1)
-    score = F.binary_cross_entropy_with_logits(output.score[:, 0].float(), present.float())
+    presence_loss = F.binary_cross_entropy_with_logits(
+        output.presence_logit[:, 0].float(), present.float()
+    )
     if output.prior is not None:
         shaped = shaped + CARRIED_WEIGHT * _carried_loss(output, masks)
-    loss = (shaped * present).sum() / present.sum().clamp(min=1) + SCORE_WEIGHT * score
+    loss = (shaped * present).sum() / present.sum().clamp(min=1) + PRESENCE_WEIGHT * presence_loss
     return Judged(loss, true_iou[rows, best], present)
 
 

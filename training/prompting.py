@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tam_ros.model.network import PromptTensors
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
-from tam_ros.tracker.prompting import PRIOR_LOGIT_LIMIT
+from tam_ros.tracker.prompting import FORMER_LOGIT_LIMIT
 
 PromptKind = Literal['mask', 'box', 'click']
 BOX_JITTER = 0.1  # of a box's side, as SAM 2 trains
@@ -56,7 +56,7 @@ def draw_correction(
     return PromptTensors(
         torch.cat([before.points_xy, points[:, None]], 1),
         torch.cat([before.labels, labels[:, None]], 1),
-        answer.detach().clamp(-PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[:, None],
+        answer.detach().clamp(-FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[:, None],
         False,
     )
 

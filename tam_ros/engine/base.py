@@ -57,13 +57,13 @@ class DecoderPrompts:
     """Prompts of a batch of B objects with N points each (N may be 0), on the host.
 
     points_xy: (B, N, 2) float32 network pixels. labels: (B, N) int64 as in `prompts`.
-    mask_logits: (B, m, m) float32, the answer to be refined, or None.
+    former_logits: (B, m, m) float32, of an answer to be refined, or None.
     masks: (B, S, S) bool, complete masks that are their own answer, or None.
     """
 
     points_xy: np.ndarray
     labels: np.ndarray
-    mask_logits: np.ndarray | None = None
+    former_logits: np.ndarray | None = None
     masks: np.ndarray | None = None
 
     @classmethod
@@ -81,16 +81,16 @@ class DecoderPrompts:
 class Decoded:
     """Masks of a batch of B objects.
 
-    logits: (B, m, m) float32 numpy. iou: (B,) numpy, predicted, in [0, 1].
-    score: (B,) numpy, logit of presence; above 0 the object is in the frame.
+    logits: (B, m, m) float32 numpy. predicted_ious: (B,) numpy, of these masks, in [0, 1].
+    presence_logits: (B,) numpy; above 0 the object is in the frame.
     pointers, mask_logits: opaque batches for `write_pointers` and `encode_memory`.
     candidate_logits: by index (K, m, m) float32 numpy, fetched from the device when asked for.
-    candidate_ious: (B, K) numpy.
+    candidate_ious: (B, K) numpy, predicted.
     """
 
     logits: np.ndarray
-    iou: np.ndarray
-    score: np.ndarray
+    predicted_ious: np.ndarray
+    presence_logits: np.ndarray
     pointers: Array
     mask_logits: Array
     candidate_logits: Sequence[np.ndarray]

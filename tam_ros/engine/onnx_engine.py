@@ -224,7 +224,7 @@ class OnnxEngine:
 
     def _prompt_inputs(self, prompts: DecoderPrompts) -> dict[str, np.ndarray]:
         count, side = len(prompts.labels), self.spec.mask_side
-        former = prompts.mask_logits
+        former = prompts.former_logits
         return {
             'points': prompts.points_xy,
             'labels': prompts.labels,
@@ -247,8 +247,8 @@ def _decoded(
         candidate_ious = candidate_ious[:, candidates]
     return Decoded(
         logits=np.asarray(answer['logits']),
-        iou=np.asarray(answer['iou']),
-        score=np.asarray(answer['score']),
+        predicted_ious=np.asarray(answer['iou']),
+        presence_logits=np.asarray(answer['score']),
         pointers=answer['pointer'],
         mask_logits=answer['logits'],
         candidate_logits=candidate_logits,

@@ -148,7 +148,7 @@ class HostRows(Sequence):
 class TorchEngine:
     """Runs the four stages of a network; see `engine.base.Engine`.
 
-    fold: merge linear layers first, and pack them (exact up to rounding). Takes ownership of the
+    fused: merge linear layers first, and pack them (exact up to rounding). Takes ownership of the
     network. On a CPU the process keeps the memory that it frees from then on. Load and call it in
     one and the same thread there: once another computes too, the OpenMP helpers of both outnumber
     the cores and sleep between any two steps.
@@ -163,7 +163,7 @@ class TorchEngine:
         mode: NumericMode = 'interactive',
         device: str = 'cpu',
         precision: TorchPrecision = 'fp32',
-        fold: bool = True,
+        fused: bool = True,
     ):
         if mode not in NUMERIC_MODES:
             raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
@@ -171,13 +171,13 @@ class TorchEngine:
         dtype = _check_precision(precision, self._device)
         # On accelerators fused attention wants values as wide as keys.
         on_cpu = self._device.type == 'cpu'
-        network = fuse(network, values=on_cpu) if fold else network.eval()
+        network = fuse(network, values=on_cpu) if fused else network.eval()
         self._network = narrow(network, dtype).to(self._device)
         # The trunk's depthwise convolutions are a quarter faster with channels innermost.
         self._network.image_encoder.to(memory_format=torch.channels_last)
         with torch.inference_mode():
             self._network.precompute()
-        if on_cpu and fold:
+        if on_cpu and fused:
             keep_freed_memory()
             # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
             wide = dtype == torch.float32
@@ -245,7 +245,7 @@ class TorchEngine:
         if prompts.masks is not None:
             masks = self._tensor(prompts.masks)[:, None].float()
             return self._to_decoded(self._network.point_from_mask(features, masks))
-        logits = prompts.mask_logits
+        logits = prompts.former_logits
         tensors = PromptTensors(
             self._tensor(prompts.points_xy),
             self._tensor(prompts.labels),
@@ -285,8 +285,8 @@ class TorchEngine:
     def _to_decoded(self, decoding) -> Decoded:
         return Decoded(
             logits=decoding.logits.cpu().numpy(),
-            iou=decoding.iou.cpu().numpy(),
-            score=decoding.score.cpu().numpy(),
+            predicted_ious=decoding.predicted_iou.cpu().numpy(),
+            presence_logits=decoding.presence_logit.cpu().numpy(),
             pointers=decoding.pointer,
             mask_logits=decoding.logits,
             candidate_logits=HostRows(decoding.candidate_logits),

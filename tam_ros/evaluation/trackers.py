@@ -60,21 +60,6 @@ class Tracker:
         return {}
 
 
-class OverheardEngine:
-    """An engine that keeps its last answer: sessions do not tell the presence logit."""
-
-    def __init__(self, engine: Engine):
-        self._engine = engine
-        self.decoded = None
-
-    def __getattr__(self, name: str):
-        return getattr(self._engine, name)
-
-    def decode_mask(self, *arguments):
-        self.decoded = self._engine.decode_mask(*arguments)
-        return self.decoded
-
-
 class SessionTracker(Tracker):
     """The public session: all objects in one session, none sharing pixels."""
 
@@ -86,21 +71,19 @@ class SessionTracker(Tracker):
         name: str = '',
     ):
         self.name = name or engine.spec.model
-        self._engine = OverheardEngine(engine)
-        self._session = Session(self._engine, options, max_objects=MAX_OBJECTS, policy=policy)
+        self._session = Session(engine, options, max_objects=MAX_OBJECTS, policy=policy)
         self._session_ids: dict[int, int] = {}  # by the truth's
         self._confidences: dict[int, Confidence] = {}
 
     def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
         result = self._session.step(image_rgb, stamp_ns)
-        decoded = self._engine.decoded
-        # Objects come in the order of the decoded batch, where each has one row there.
-        if result.objects and len(result.objects) == len(decoded.score):
-            truth_ids = {value: key for key, value in self._session_ids.items()}
-            self._confidences = {
-                truth_ids[o.object_id]: Confidence(float(iou), float(logit))
-                for o, iou, logit in zip(result.objects, decoded.iou, decoded.score)
-            }
+        truth_ids = {value: key for key, value in self._session_ids.items()}
+        self._confidences = {
+            truth_ids[o.object_id]: Confidence(
+                o.observation.predicted_iou, o.observation.presence_logit
+            )
+            for o in result.objects
+        }
 
     def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
         return {key for key, prompt in prompts.items() if not self._takes(key, prompt)}

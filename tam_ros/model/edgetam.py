@@ -95,7 +95,9 @@ class EdgeTAM(TrackingNetwork):
         """Return what pictures of points and boxes, and their contrast, say of the masks."""
         points, labels = prompts.points_xy / self.config.image_size, prompts.labels
         maps = self.prompt_maps.draw(points, labels)
-        seeds = self.prompt_maps.seeds(maps, points, labels, prompts.mask_logits, prompts.refined)
+        seeds = self.prompt_maps.seeds(
+            maps, points, labels, prompts.former_logits, prompts.refined
+        )
         evidence = self.contrast.evidence(features.keys, seeds)
         shown = self.prompt_maps.show(maps)
         prior = self.contrast.prior(evidence, seeds, features.stride4.float())

@@ -84,7 +84,7 @@ class DecoderOutput(NamedTuple):
     logits: Tensor  # B, 4, 4h, 4h
     ious: Tensor  # B, 4: predicted IoU in [0, 1]
     tokens: Tensor  # B, 4, C
-    score: Tensor  # B, 1: object presence, a logit
+    presence_logit: Tensor  # B, 1
     hints: Tensor | None = None  # B, HINTS, 4h, 4h: with dense propagation, what it carried
     prior: Tensor | None = None  # B, 1, 4h, 4h: the part of the logits that cues alone make
 
@@ -135,7 +135,7 @@ class MaskDecoder(nn.Module):
             logits=self._masks(self._upscale(source, skips), mask_tokens).float(),
             ious=self.iou_prediction_head(tokens[:, 1]).float().sigmoid(),
             tokens=mask_tokens,
-            score=self.pred_obj_score_head(tokens[:, 0]).float(),
+            presence_logit=self.pred_obj_score_head(tokens[:, 0]).float(),
         )
 
     def _upscale(self, source: Tensor, skips: tuple[Tensor | None, Tensor | None]):

@@ -48,7 +48,7 @@ class PromptTensors(NamedTuple):
 
     points_xy: Tensor  # B, N, 2
     labels: Tensor  # B, N int64
-    mask_logits: Tensor | None  # B, 1, 4h, 4h: a former answer to be refined
+    former_logits: Tensor | None  # B, 1, 4h, 4h: of an answer to be refined
     multimask: bool  # whether the best of three masks answers, or the single mask
     refined: Tensor | None = None  # B bool: who has a former answer; None where all or none have
 
@@ -57,8 +57,8 @@ class Decoding(NamedTuple):
     """The chosen mask of B objects, and the K candidates it was chosen from."""
 
     logits: Tensor  # B, 4h, 4h
-    iou: Tensor  # B: predicted
-    score: Tensor  # B: logit of the object's presence
+    predicted_iou: Tensor  # B
+    presence_logit: Tensor  # B: above 0 the object is in the frame
     pointer: Tensor  # B, C
     candidate_logits: Tensor  # B, K, 4h, 4h
     candidate_ious: Tensor  # B, K
@@ -145,7 +145,7 @@ class TrackingNetwork(nn.Module):
         return self.choose(output, multimask=prompts.multimask, dynamic=dynamic)
 
     def choose(self, output: DecoderOutput, *, multimask: bool, dynamic: bool) -> Decoding:
-        present = output.score > 0  # B, 1
+        present = output.presence_logit > 0  # B, 1
         logits = output.logits.masked_fill(~present[..., None, None], ABSENT_LOGIT)
         chosen = _choose_candidate(logits, output.ious, multimask, dynamic)  # B, in 0..3
         rows = torch.arange(chosen.shape[0], device=chosen.device)
@@ -155,7 +155,7 @@ class TrackingNetwork(nn.Module):
         return Decoding(
             logits[rows, chosen],
             output.ious[rows, chosen],
-            output.score[:, 0],
+            output.presence_logit[:, 0],
             pointer,
             logits[:, candidates],
             output.ious[:, candidates],
@@ -192,7 +192,7 @@ class TrackingNetwork(nn.Module):
         image, stride8, stride4 = maps
         encoder = self.sam_prompt_encoder
         sparse = encoder.encode_points(prompts.points_xy, prompts.labels).to(image.dtype)
-        dense = encoder.encode_mask(prompts.mask_logits, prompts.refined)  # B, C, h, h
+        dense = encoder.encode_mask(prompts.former_logits, prompts.refined)  # B, C, h, h
         image = image + dense.to(image.dtype)
         image = image.expand(sparse.shape[0], -1, -1, -1)
         return self.sam_mask_decoder(image, self.dense_positions, sparse, (stride4, stride8))

@@ -54,12 +54,12 @@ class PromptMaps(MapGains):
         maps: Tensor,
         points_xy: Tensor,
         labels: Tensor,
-        mask_logits: Tensor | None = None,
+        former_logits: Tensor | None = None,
         refined: Tensor | None = None,
     ) -> Seeds:
         """Return what (B, N, 2) points in 0..1, and the maps drawn of them, say of the cells.
 
-        mask_logits: (B, 1, 4h, 4h), a former answer that they refine; refined: (B,) bool, whose
+        former_logits: (B, 1, 4h, 4h), of an answer that they refine; refined: (B,) bool, whose
         counts, None for all.
         """
         box, on, off = _to_cells(maps).unbind(1)
@@ -67,8 +67,8 @@ class PromptMaps(MapGains):
         region = (labels == BOX_TOP_LEFT).any(1)
         inside = box.where(region[:, None], _to_cells(around)[:, 0])
         known = box
-        if mask_logits is not None:
-            former = _to_cells(mask_logits.float().sigmoid())[:, 0]
+        if former_logits is not None:
+            former = _to_cells(former_logits.float().sigmoid())[:, 0]
             refined = torch.ones_like(region) if refined is None else refined
             inside, known = (former.where(refined[:, None], x) for x in (inside, known))
             region = region | refined

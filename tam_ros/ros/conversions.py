@@ -108,7 +108,7 @@ def result_to_object(result: ObjectResult, header: Header) -> TrackedObject:
         id=result.object_id,
         label=result.label,
         state=int(result.state),
-        score=float(result.score),
+        score=float(result.predicted_iou),
     )
     msg.mask.header = header
     if result.mask is not None:
@@ -203,7 +203,7 @@ def _box_around(box: BoundingBox2D) -> tuple[float, float, float, float]:
 
 def _result_to_detection(result: ObjectResult, header: Header) -> Detection2D:
     x0, y0, x1, y1 = result.mask.box_xyxy
-    msg = detection_message(header, str(result.object_id), result.label, result.score)
+    msg = detection_message(header, str(result.object_id), result.label, result.predicted_iou)
     msg.bbox.center.position.x = (x0 + x1) / 2
     msg.bbox.center.position.y = (y0 + y1) / 2
     msg.bbox.size_x = float(x1 - x0)

@@ -41,7 +41,7 @@ def draw_overlay(
     captions = _Captions(canvas, warn)
     for result in visible:
         x0, y0, _, _ = result.mask.box_xyxy
-        captions.draw(f'{_name(result)} {result.score:.2f}', x0, y0, result.object_id)
+        captions.draw(f'{_name(result)} {result.predicted_iou:.2f}', x0, y0, result.object_id)
     for result in frame.objects:
         if result.state in (ObjectState.OCCLUDED, ObjectState.LOST):
             text = f'{_name(result)} {result.state.name.lower()}'

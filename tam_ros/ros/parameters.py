@@ -190,8 +190,9 @@ SETTINGS = {
     DETECTIONS + 'drop_misses': _detection_option(
         'drop_misses', 'After how many messages in a row without it a TENTATIVE object is dropped.'
     ),
-    DETECTIONS + 'weak_score': _detection_option(
-        'weak_score', 'Objects with a score below are corrected by a detection that matches.'
+    DETECTIONS + 'weak_iou': _detection_option(
+        'weak_iou',
+        'Objects whose mask has a predicted IoU below are corrected by a detection that matches.',
     ),
     DETECTIONS + 'correct_s': _detection_option(
         'correct_s', 'Seconds before an object may be corrected again.'

@@ -61,7 +61,7 @@ class ObjectServices:
                 stamp=conversions.ns_to_stamp(result.stamp_ns), frame_id=self._header().frame_id
             )
             response.object = conversions.result_to_object(result, header)
-            return f'object {result.object_id}: score {result.score:.2f}'
+            return f'object {result.object_id}: score {result.predicted_iou:.2f}'
 
         # Its frame may have come already, and wait.
         is_stamped = conversions.stamp_to_ns(request.header.stamp) != 0
@@ -121,4 +121,6 @@ class ObjectServices:
             self._log.warning(f'click refused: {error}')
         else:
             done = 'refined' if object_id else 'added'
-            self._log.info(f'object {result.object_id} {done} by click, score {result.score:.2f}')
+            self._log.info(
+                f'object {result.object_id} {done} by click, score {result.predicted_iou:.2f}'
+            )

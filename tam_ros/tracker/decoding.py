@@ -14,7 +14,7 @@ def decode_mask(
 ) -> Decoded:
     """Decode masks of B objects with an engine; raises NotFiniteError, and then nothing counts."""
     decoded = engine.decode_mask(features, attended, prompts)
-    for name in ('score', 'iou', 'candidate_ious', 'logits'):
+    for name in ('presence_logits', 'predicted_ious', 'candidate_ious', 'logits'):
         if not np.isfinite(getattr(decoded, name)).all():
             raise NotFiniteError(
                 f'the network answers with numbers that are not finite (NaN or infinite, {name}): '

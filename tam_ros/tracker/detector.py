@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
 from tam_ros.tracker.options import check_ranges
 from tam_ros.tracker.session import Session
-from tam_ros.tracker.track import Frame, Given, Track
+from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.visibility import Sighting
 
 DETECTION_RANGES = {
@@ -26,7 +26,7 @@ DETECTION_RANGES = {
     'double_iou': (0.05, 1.0),
     'confirm_hits': (0, 100),
     'drop_misses': (1, 100),
-    'weak_score': (0.0, 1.0),
+    'weak_iou': (0.0, 1.0),
     'correct_s': (0.0, 3600.0),
     'max_boxes': (1, 1000),
     'max_new': (0, 255),
@@ -36,10 +36,12 @@ DETECTION_RANGES = {
 
 @dataclass(frozen=True)
 class Detection:
-    """One detection. box_xyxy: float pixels, x1 and y1 exclusive. score: in [0, 1]."""
+    """One detection."""
 
     box_xyxy: tuple[float, float, float, float]
+    """Float pixels; x1 and y1 are exclusive."""
     score: float
+    """The detector's confidence, in [0, 1]."""
     label: str = ''
 
 
@@ -53,7 +55,7 @@ class DetectionOptions:
     object and an older one, are the same.
     confirm_hits: how often a TENTATIVE object must be detected again to be confirmed; 0 starts
     none. drop_misses: after how many messages in a row without it, it is dropped.
-    weak_score: predicted IoU below which a tracked object is corrected by a detection that
+    weak_iou: predicted IoU below which a tracked object is corrected by a detection that
     matches; correct_s: seconds before it may be corrected again.
     max_boxes: of a message, the best ones. max_new: objects that came from detections at a time.
     max_per_class: objects of one label; 0 for no limit.
@@ -66,7 +68,7 @@ class DetectionOptions:
     double_iou: float = 0.7
     confirm_hits: int = 1
     drop_misses: int = 3
-    weak_score: float = 0.5
+    weak_iou: float = 0.5
     correct_s: float = 0.5
     max_boxes: int = 32
     max_new: int = 16
@@ -101,7 +103,7 @@ class Found:
     """A detection and the answer to its box. mask: (m * m,) float32, 0 or 1."""
 
     detection: Detection
-    given: Given
+    answer: PromptAnswer
     mask: np.ndarray
 
 
@@ -142,7 +144,7 @@ class DetectionFeed:
         found = self._find(message, detections)
         shown = {
             i: _flat(seen.logits)
-            for i, seen in message.frame.seen.items()
+            for i, seen in message.frame.observations.items()
             if i in self._session.tracks
         }
         ids, masks = list(shown), list(shown.values())
@@ -170,8 +172,8 @@ class DetectionFeed:
         if not checked:
             return []
         answers = self._session.answer_boxes(frame, [p for _, p in checked])
-        found = [Found(d, a, _flat(a.logits)) for (d, _), a in zip(checked, answers)]
-        return [f for f in found if f.given.score > 0 and f.mask.any()]
+        found = [Found(d, a, _flat(a.observation.logits)) for (d, _), a in zip(checked, answers)]
+        return [f for f in found if f.answer.observation.presence_logit > 0 and f.mask.any()]
 
     # -- objects that are tracked -----------------------------------------------------------
 
@@ -188,8 +190,8 @@ class DetectionFeed:
                 del self._trials[object_id]
                 self._session.confirm(object_id)
                 outcome.confirmed.append(object_id)
-        seen = message.frame.seen[object_id]
-        is_weak = not seen.visible or seen.iou < options.weak_score
+        seen = message.frame.observations[object_id]
+        is_weak = not seen.visible or seen.predicted_iou < options.weak_iou
         if is_weak and found.detection.score >= options.new_score:
             last_ns = self._corrected_ns.get(object_id, -math.inf)
             if message.frame.stamp_ns - last_ns >= options.correct_s * 1e9:
@@ -197,7 +199,7 @@ class DetectionFeed:
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
         try:
-            self._session.correct(message.frame, found.given, object_id)
+            self._session.correct(message.frame, found.answer, object_id)
         except PromptError as error:  # others have all its pixels
             message.outcome.refused.append(str(error))
             return
@@ -208,9 +210,7 @@ class DetectionFeed:
         """Give detections to hidden objects of their class, near enough; return the others."""
         rest = []
         for found in unknown:
-            sighting = found.given.sighting(
-                message.frame.stamp_ns
-            )  # what is found shows something
+            sighting = found.answer.observation.sighting
             hidden = [
                 track
                 for i, track in self._session.tracks.items()
@@ -229,7 +229,7 @@ class DetectionFeed:
         options = self._session.options
         unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
         return (
-            not track.visible
+            not track.observation.visible
             and not track.tentative
             and track.label == label
             and 0 <= unseen_s <= options.lost_after_s
@@ -257,7 +257,7 @@ class DetectionFeed:
         """Propose new objects, unless they may be ones that were prompted later than the frame."""
         frame, options, outcome = message.frame, message.options, message.outcome
         session = self._session
-        if not options.confirm_hits or any(i not in frame.seen for i in session.tracks):
+        if not options.confirm_hits or any(i not in frame.observations for i in session.tracks):
             return
         started: list[np.ndarray] = []
         for found in unknown:
@@ -266,7 +266,7 @@ class DetectionFeed:
             if is_double or not self._has_room(label, options):
                 continue
             try:
-                result = session.start(frame, found.given, label=label, tentative=True)
+                result = session.start(frame, found.answer, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
                 continue

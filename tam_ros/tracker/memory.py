@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tam_ros.engine.base import MemoryPlan
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.pathways import Branch
 
 RECENT_POINTERS = 15  # with the first prompted frame's, the 16 pointers of the papers
@@ -21,24 +22,32 @@ RECENT_POINTERS = 15  # with the first prompted frame's, the 16 pointers of the 
 class MemoryEntry:
     """One remembered frame of one object.
 
-    frame_index counts processed frames. slot is its place in the store, of a memory or of a
-    pointer, -1 before it has one. score is the presence logit and iou the predicted IoU that the
-    frame's mask had, area its part of the image. is_distinctive: the frame told the object from
-    something like it.
+    frame_index, stamp_ns, presence_logit, predicted_iou: as in `Observation`.
     """
 
     frame_index: int
-    slot: int = -1
-    score: float = 0.0
-    iou: float = 0.0
     stamp_ns: int = 0
+    presence_logit: float = 0.0
+    predicted_iou: float = 0.0
     area: float = 0.0
+    """Of the mask, as a part of the image."""
+    slot: int = -1
+    """Place in the store, of a memory or of a pointer; -1 before it has one."""
     is_distinctive: bool = False
+    """Whether the frame told the object from something like it."""
+
+    @classmethod
+    def of(cls, seen: Observation, *, slot: int = -1) -> 'MemoryEntry':
+        """Return the entry of what was seen in a frame."""
+        area = seen.sighting.area if seen.sighting else 0.0
+        return cls(
+            seen.frame_index, seen.stamp_ns, seen.presence_logit, seen.predicted_iou, area, slot
+        )
 
     @property
     def is_visible(self) -> bool:
         """Whether the object was seen in the frame."""
-        return self.score > 0 and self.area > 0
+        return self.presence_logit > 0 and self.area > 0
 
 
 @dataclass(frozen=True)
@@ -120,12 +129,12 @@ class MemoryPolicy(Protocol):
         """
 
     def branch(
-        self, log_scores: Sequence[float], ious: np.ndarray, scores: np.ndarray
+        self, log_scores: Sequence[float], ious: np.ndarray, presence_logits: np.ndarray
     ) -> Sequence[Branch]:
         """Return how an object's P pathways go on, at most `pathways`, the published one first.
 
-        log_scores: of the pathways. ious: (P, K) predicted, of their candidate masks. scores: (P,)
-        presence logits.
+        log_scores: of the pathways. ious: (P, K) predicted, of their candidate masks.
+        presence_logits: (P,).
         """
 
 
@@ -149,21 +158,21 @@ class ObjectMemory:
     prompted: list[MemoryEntry] = field(default_factory=list)
     pathways: list[Pathway] = field(default_factory=lambda: [Pathway()])
 
-    def add_prompted(self, frame_index: int, score: float, iou: float) -> int:
+    def add_prompted(self, seen: Observation) -> int:
         """Remember a prompted frame and return its slot, of a memory and of a pointer alike.
 
         The same frame prompted again keeps its slot. When full, the oldest but the first makes
         room: the first prompt is never forgotten. Tracked entries since that frame are dropped,
         and so are all pathways but the published one, which the user has seen.
         """
-        self.pathways = [_before(frame_index, self.pathways[0])]
-        again = [e for e in self.prompted if e.frame_index == frame_index]
+        self.pathways = [_before(seen.frame_index, self.pathways[0])]
+        again = [e for e in self.prompted if e.frame_index == seen.frame_index]
         if again:
             self.prompted.remove(again[0])
         elif len(self.prompted) == self.limits.prompted:
             again = [self.prompted.pop(min(1, len(self.prompted) - 1))]
         slot = again[0].slot if again else len(self.prompted)
-        self.prompted.append(MemoryEntry(frame_index, slot, score, iou))
+        self.prompted.append(MemoryEntry.of(seen, slot=slot))
         self.prompted.sort(key=lambda e: e.frame_index)
         return slot
 

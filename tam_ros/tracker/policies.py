@@ -57,7 +57,7 @@ class FifoPolicy:
         """Distractors make no difference."""
         return False
 
-    def branch(self, log_scores: Sequence[float], ious: np.ndarray, scores: np.ndarray):
+    def branch(self, log_scores: Sequence[float], ious: np.ndarray, presence_logits: np.ndarray):
         """There is one pathway."""
         return (OWN_ANSWER,)
 
@@ -92,7 +92,7 @@ class QualityPolicy(FifoPolicy):
 
     def is_good(self, entry: MemoryEntry) -> bool:
         """Whether the object was seen, and well enough."""
-        return mask_quality(entry.score, entry.iou) > self.least_quality
+        return mask_quality(entry.presence_logit, entry.predicted_iou) > self.least_quality
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class DamPolicy(FifoPolicy):
         stamps_ns = [e.stamp_ns for e in pathway.memories if e.is_distinctive]
         is_due = not stamps_ns or entry.stamp_ns - stamps_ns[-1] > self.distinctive_gap_s * 1e9
         usual = [e.area for e in pathway.pointers[-USUAL_FRAMES:]]
-        if not (is_due and usual and entry.is_visible and entry.iou > self.least_iou):
+        if not (is_due and usual and entry.is_visible and entry.predicted_iou > self.least_iou):
             return False
         change = abs(entry.area / median(usual) - 1)
         return change <= self.area_tolerance and has_distractor()
@@ -178,10 +178,10 @@ class TreePolicy(QualityPolicy):
     rules: BranchRules = BranchRules()
 
     def branch(
-        self, log_scores: Sequence[float], ious: np.ndarray, scores: np.ndarray
+        self, log_scores: Sequence[float], ious: np.ndarray, presence_logits: np.ndarray
     ) -> Sequence[Branch]:
         """Choose the pathways that go on; see `choose_branches`."""
-        return choose_branches(log_scores, ious, scores, self.pathways, self.rules)
+        return choose_branches(log_scores, ious, presence_logits, self.pathways, self.rules)
 
 
 def _last(entries: Entries, count: int) -> Entries:

@@ -17,10 +17,11 @@ from tam_ros.prompts import (
 )
 from tam_ros.tracker.decoding import decode_mask, refusing_prompts
 from tam_ros.tracker.memory import plan_memories
-from tam_ros.tracker.track import Frame, Given, Track
+from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.track import Frame, PromptAnswer, Track
 
-PRIOR_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
-CERTAIN_SCORE = 10.0  # presence of an object whose mask was given
+FORMER_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
+CERTAIN_LOGIT = 10.0  # of the presence of an object whose mask was given
 
 
 class PromptDecoder:
@@ -32,51 +33,53 @@ class PromptDecoder:
 
     def decode(
         self, frame: Frame, prompt: Prompt, track: Track | None, *, max_points: int
-    ) -> Given:
+    ) -> PromptAnswer:
         """Answer a prompt for a new object, or one that is tracked.
 
         max_points: clicks on the frame, earlier ones included. Raises PromptError for more, and
         where the network finds no object, or answers with no numbers.
         """
-        if track is not None and track.given and track.given.frame_index == frame.index:
-            prompt = merge_prompts(track.given.prompt, prompt)
+        if track is not None and track.answer.observation.frame_index == frame.index:
+            prompt = merge_prompts(track.answer.prompt, prompt)
         check_point_count(len(prompt.points_xy), max_points)
-        given = self._decode(frame, prompt, track)
-        if given.score <= 0:
+        answer = self._decode(frame, prompt, track)
+        presence_logit = answer.observation.presence_logit
+        if presence_logit <= 0:
             raise PromptError(
-                f'no object found at the prompt (presence score {given.score:.2f}, needs > 0)'
+                f'no object found at the prompt (presence logit {presence_logit:.2f}, needs > 0)'
             )
-        return given
+        return answer
 
-    def decode_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[Given]:
+    def decode_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[PromptAnswer]:
         """Answer prompts that are boxes alone, at least one, as a batch.
 
-        A score of 0 or less says that there is no object.
+        A presence logit of 0 or less says that there is no object.
         """
         points, labels = zip(*(self._points(frame, prompt) for prompt in prompts))
         decoded = self._ask(frame, None, DecoderPrompts(np.stack(points), np.stack(labels)))
-        return [self._given(frame, p, decoded, row) for row, p in enumerate(prompts)]
+        return [self._answer(frame, p, decoded, row) for row, p in enumerate(prompts)]
 
-    def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> Given:
+    def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> PromptAnswer:
         if prompt.mask is not None:
             return self._decode_given_mask(frame, prompt)
-        prior = attended = None
+        former = attended = None
         if track is not None:
-            prior = _former_answer(frame, track)
+            former = _former_logits(frame, track)
             attended = self._attended(frame, track)
         points, labels = self._points(frame, prompt)
-        prompts = DecoderPrompts(points[None], labels[None], prior)
+        prompts = DecoderPrompts(points[None], labels[None], former)
         decoded = self._ask(frame, attended, prompts)
-        return self._given(frame, prompt, decoded)
+        return self._answer(frame, prompt, decoded)
 
-    def _decode_given_mask(self, frame: Frame, prompt: Prompt) -> Given:
+    def _decode_given_mask(self, frame: Frame, prompt: Prompt) -> PromptAnswer:
         """A given mask is its own answer: certain, and only its pointer is decoded."""
         spec = self._engine.spec
         resized = network_mask(prompt.mask, spec.image_size)
         prompts = replace(DecoderPrompts.none(1), masks=resized[None])
         decoded = self._ask(frame, None, prompts)
         logits = logits_of_mask(resized, spec.mask_side)
-        return Given(frame.index, prompt, logits, CERTAIN_SCORE, 1.0, decoded.pointers)
+        seen = Observation(frame.index, frame.stamp_ns, logits, CERTAIN_LOGIT, 1.0)
+        return PromptAnswer(prompt, seen, decoded.pointers)
 
     def _ask(self, frame: Frame, attended: Array | None, prompts: DecoderPrompts) -> Decoded:
         with refusing_prompts():
@@ -95,21 +98,31 @@ class PromptDecoder:
         plan = plan_memories([track.row], [memory], frame.index)
         return self._engine.attend_memory(frame.features, self._store, plan)
 
-    def _given(self, frame: Frame, prompt: Prompt, decoded: Decoded, row: int = 0) -> Given:
+    def _answer(
+        self, frame: Frame, prompt: Prompt, decoded: Decoded, row: int = 0
+    ) -> PromptAnswer:
         logits = decoded.logits[row]
         if self._engine.spec.mode == 'interactive':
             logits = fill_small_holes(logits)
-        score, iou = float(decoded.score[row]), float(decoded.iou[row])
-        return Given(frame.index, prompt, logits, score, iou, decoded.pointers[[row]])
+        seen = Observation(
+            frame.index,
+            frame.stamp_ns,
+            logits,
+            float(decoded.presence_logits[row]),
+            float(decoded.predicted_ious[row]),
+        )
+        return PromptAnswer(prompt, seen, decoded.pointers[[row]])
 
 
-def _former_answer(frame: Frame, track: Track) -> np.ndarray | None:
-    """Return (1, m, m) logits of an object's answer in a frame, to be refined; None if hidden."""
+def former_logits(logits: np.ndarray) -> np.ndarray:
+    """Return (m, m) logits of an answer as prompts take them that refine it, a batch of one."""
+    return np.clip(logits, -FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[None]
+
+
+def _former_logits(frame: Frame, track: Track) -> np.ndarray | None:
+    """Return what prompts refine of an object in a frame; None where it is hidden."""
     if track.frame_index == frame.index:
-        logits = track.logits if track.visible else None
+        seen = track.observation
     else:
-        seen = frame.seen.get(track.object_id)
-        logits = seen.logits if seen and seen.visible else None
-    if logits is None:
-        return None
-    return np.clip(logits, -PRIOR_LOGIT_LIMIT, PRIOR_LOGIT_LIMIT)[None]
+        seen = frame.observations.get(track.object_id)
+    return former_logits(seen.logits) if seen and seen.visible else None

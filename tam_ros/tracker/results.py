@@ -17,6 +17,7 @@ from tam_ros.masks import (
 )
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import Forecast, Motion
+from tam_ros.tracker.observation import Observation
 
 
 class ObjectState(enum.IntEnum):
@@ -94,31 +95,34 @@ class FrameMasks:
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """One object in one frame.
-
-    score: predicted IoU of the mask in [0, 1], 0 where the object is not visible.
-    logits: (m, m) float32 low-resolution mask logits over the whole image.
-    motion: how the object moves; None where it is not visible or the session does not forecast.
-    stamp_ns: that the frame's image came with.
-    """
+    """One object in one frame."""
 
     object_id: int
     label: str
     state: ObjectState
-    score: float
-    logits: np.ndarray
+    observation: Observation = field(repr=False)
+    """What the network says of the object in this frame, believed or not."""
+    is_shown: bool
+    """Whether there is a mask: the object is visible, and has a pixel of its own."""
     _masks: FrameMasks = field(repr=False)
     motion: Motion | None = field(default=None, repr=False)
+    """How the object moves; None where it is not visible or the session does not forecast."""
     stamp_ns: int = 0
+    """The stamp that the frame's image came with."""
 
     def forecast(self, time_ns: int) -> Forecast | None:
         """Return where the object will be; None without a motion, or for a time out of reach."""
         return self.motion and self.motion.forecast(time_ns, self._masks.size_wh)
 
     @property
-    def has_pixel(self) -> bool:
-        """Whether there is a mask, which is not made for it if that is plain."""
-        return self._masks.has_pixel(self.object_id)
+    def predicted_iou(self) -> float:
+        """Predicted IoU of the mask in [0, 1]; 0 where there is none."""
+        return self.observation.predicted_iou if self.is_shown else 0.0
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(m, m) float32 low-resolution mask logits over the whole image."""
+        return self.observation.logits
 
     @property
     def mask(self) -> MaskCrop | None:

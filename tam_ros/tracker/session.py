@@ -32,7 +32,7 @@ from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompting import PromptDecoder
 from tam_ros.tracker.results import FrameResult, ObjectResult
 from tam_ros.tracker.showing import LARGEST_ID, check_pixels, show_newest, show_prompted
-from tam_ros.tracker.track import Frame, Given, Track
+from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.tracking import Tracking
 from tam_ros.tracker.warm_up import warm_up
 
@@ -133,10 +133,10 @@ class Session:
         check_label(label)
         check_point_count(len(prompt.points_xy), max_points)  # before any of them is looked at
         prompt = check_prompt(prompt, frame.size_wh, is_new=track is None)
-        given = self._decoder.decode(frame, prompt, track, max_points=max_points)
+        answer = self._decoder.decode(frame, prompt, track, max_points=max_points)
         if track is None:
-            return self.start(frame, given, label=label, tentative=tentative)
-        return self.correct(frame, given, object_id, label=label, tentative=tentative)
+            return self.start(frame, answer, label=label, tentative=tentative)
+        return self.correct(frame, answer, object_id, label=label, tentative=tentative)
 
     def confirm(self, object_id: int) -> None:
         """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
@@ -202,38 +202,33 @@ class Session:
         """All objects by id, also those that have not caught up yet."""
         return self._tracks | self._late.tracks
 
-    def answer_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[Given]:
+    def answer_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[PromptAnswer]:
         """Answer checked prompts that are boxes, at least one, as a batch; starts nothing."""
         return self._decoder.decode_boxes(frame, prompts)
 
     def start(
-        self, frame: Frame, given: Given, *, label: str = '', tentative: bool = False
+        self, frame: Frame, answer: PromptAnswer, *, label: str = '', tentative: bool = False
     ) -> ObjectResult:
         """Start an object with what its prompt was answered.
 
         Raises PromptError without room, or where no pixel of the frame would be the object's.
         """
         self._check_room()
-        check_pixels(frame, given, self.tracks, self.options)
+        check_pixels(frame, answer, self.tracks, self.options)
         track = Track(
             self._next_id(),
             label,
             self._free_row(),
             ObjectMemory(self._limits, self._policy),
-            frame.index,
-            given.logits,
-            given.score,
-            given.iou,
-            visible_ns=frame.stamp_ns,
-            shown_ns=frame.stamp_ns,
-            tentative=tentative,
+            answer,
+            tentative,
         )
-        return self._answer(track, frame, given)
+        return self._follow_answer(track, frame)
 
     def correct(
         self,
         frame: Frame,
-        given: Given,
+        answer: PromptAnswer,
         object_id: int,
         *,
         label: str = '',
@@ -245,19 +240,20 @@ class Session:
         PromptError for an unknown id, or where no pixel of the frame would be the object's.
         """
         track = self._find(object_id)
-        check_pixels(frame, given, self.tracks, self.options, object_id=object_id)
+        check_pixels(frame, answer, self.tracks, self.options, object_id=object_id)
         track.label = label or track.label
         track.tentative &= tentative
-        if track.owes_memory and given.frame_index != track.given.frame_index:
+        if track.owes_memory and frame.index != track.answer.observation.frame_index:
             self._remember_prompts()
         if track.object_id in self._late.tracks or frame is self._history.newest:
-            return self._answer(track, frame, given)
-        track.given = given
+            track.go_on_from(answer)
+            return self._follow_answer(track, frame)
+        track.answer = answer
         self._tracking.remember_prompts(frame, [track])
-        frame.note(object_id, given.logits, visible=True, iou=given.iou)
+        frame.note(object_id, answer.observation)
         track.motion = None
         if not track.memory.is_prompted(self._history.newest.index):
-            track.visibility.start(given.sighting(frame.stamp_ns))
+            track.visibility.start(answer.observation.sighting)
             with refusing_prompts():
                 self._tracking.track(self._history.newest, [track], self.options)
         return show_prompted(frame, track, self.tracks, self.options)
@@ -277,7 +273,7 @@ class Session:
                 track.turn_back(verdict.time_ns)
         return ''
 
-    def _encode(self, image_rgb: np.ndarray, stamp_ns: int, given_ns: int) -> Frame:
+    def _encode(self, image_rgb: np.ndarray, stamp_ns: int, image_stamp_ns: int) -> Frame:
         """Encode a frame, the newest from now on."""
         size_wh = (image_rgb.shape[1], image_rgb.shape[0])
         spec = self._engine.spec
@@ -286,7 +282,7 @@ class Session:
         )
         index, self._frame_count = self._frame_count, self._frame_count + 1
         nbytes = self._engine.nbytes(features)
-        frame = Frame(index, stamp_ns, given_ns, size_wh, features, nbytes)
+        frame = Frame(index, stamp_ns, image_stamp_ns, size_wh, features, nbytes)
         self._history.add(frame)
         self._history.trim(self.options)
         return frame
@@ -323,7 +319,7 @@ class Session:
     def _note_shown(self, result: FrameResult) -> FrameResult:
         """Note which objects have a pixel in the newest frame; return its result."""
         for found in result.objects:
-            if found.has_pixel:
+            if found.is_shown:
                 self._tracks[found.object_id].shown_ns = result.stamp_ns
         return result
 
@@ -352,16 +348,9 @@ class Session:
             return self._last_id
         return next(i for i in range(1, LARGEST_ID + 1) if i not in self.tracks)
 
-    def _answer(self, track: Track, frame: Frame, given: Given) -> ObjectResult:
-        """Make a prompt's answer the object's newest, and let it go on from that frame."""
-        track.given, track.logits = given, given.logits
-        track.score, track.iou = given.score, given.iou
-        track.visible, track.visible_ns, track.shown_ns = True, frame.stamp_ns, frame.stamp_ns
-        track.visibility.start(given.sighting(frame.stamp_ns))
-        track.motion = None  # what a prompt changes is no motion
-        if track.frame_index != frame.index:
-            track.frame_index, track.attended = frame.index, None
-        frame.note(track.object_id, given.logits, visible=True, iou=given.iou)
+    def _follow_answer(self, track: Track, frame: Frame) -> ObjectResult:
+        """Let an object go on from the frame of its prompt."""
+        frame.note(track.object_id, track.observation)
         if frame is self._history.newest:
             self._late.tracks.pop(track.object_id, None)
             self._admit([track])

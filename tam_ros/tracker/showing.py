@@ -9,7 +9,7 @@ from tam_ros.masks import MaskCrop, upsample_around_mask
 from tam_ros.prompts import PromptError
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
-from tam_ros.tracker.track import Frame, Given, Track
+from tam_ros.tracker.track import Frame, PromptAnswer, Track
 
 LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 
@@ -17,7 +17,7 @@ LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 def show_newest(frame: Frame, tracks: Iterable[Track], options: SessionOptions) -> FrameResult:
     """Return the result of the newest frame, in which these objects have been looked for."""
     tracks = list(tracks)
-    visible = {t.object_id: t.logits for t in tracks if t.visible}
+    visible = {t.object_id: t.observation.logits for t in tracks if t.observation.visible}
     masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
     objects = tuple(_result(frame, track, masks, options) for track in tracks)
     return FrameResult(frame.stamp_ns, frame.size_wh, objects)
@@ -32,10 +32,10 @@ def show_prompted(
         track.object_id,
         track.label,
         ObjectState.TENTATIVE if track.tentative else ObjectState.TRACKED,
-        track.given.iou,
-        track.given.logits,
+        track.answer.observation,
+        True,
         masks,
-        stamp_ns=frame.given_ns,
+        stamp_ns=frame.image_stamp_ns,
     )
 
 
@@ -47,11 +47,11 @@ def _result(
         track.object_id,
         track.label,
         _state(frame, track, options, is_shown=is_shown),
-        track.iou if is_shown else 0.0,
-        track.logits,
+        track.observation,
+        is_shown,
         masks,
         track.motion_at(frame.stamp_ns),
-        stamp_ns=frame.given_ns,
+        stamp_ns=frame.image_stamp_ns,
     )
 
 
@@ -66,24 +66,33 @@ def _state(frame: Frame, track: Track, options: SessionOptions, *, is_shown: boo
 
 def _seen_in(frame: Frame, known: Collection[int]) -> dict[int, np.ndarray]:
     """Return the logits of the known objects that were visible in a frame."""
-    return {i: seen.logits for i, seen in frame.seen.items() if seen.visible and i in known}
+    return {
+        i: seen.logits for i, seen in frame.observations.items() if seen.visible and i in known
+    }
 
 
 def check_pixels(
-    frame: Frame, given: Given, others: Collection[int], options: SessionOptions, *, object_id=0
+    frame: Frame,
+    answer: PromptAnswer,
+    others: Collection[int],
+    options: SessionOptions,
+    *,
+    object_id=0,
 ) -> None:
     """Raise PromptError for an answer that has no pixel in its frame among other objects there.
 
     object_id: of the object that was prompted; 0 for a new one, whose id will be the largest.
     """
     own_id = object_id or LARGEST_ID + 1
-    visible = _seen_in(frame, [i for i in others if i != own_id]) | {own_id: given.logits}
+    visible = _seen_in(frame, [i for i in others if i != own_id]) | {
+        own_id: answer.observation.logits
+    }
     masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
     if masks.has_pixel(own_id):
         return
-    answer = upsample_around_mask(given.logits, frame.size_wh)
-    pixels = answer and answer.tight()
-    raise PromptError(_taken(pixels, masks) if pixels else _too_small(frame, given))
+    upsampled = upsample_around_mask(answer.observation.logits, frame.size_wh)
+    pixels = upsampled and upsampled.tight()
+    raise PromptError(_taken(pixels, masks) if pixels else _too_small(frame, answer))
 
 
 def _taken(pixels: MaskCrop, masks: FrameMasks) -> str:
@@ -109,10 +118,10 @@ def _shared(a: MaskCrop, b: MaskCrop) -> int:
     return int((first & second).sum())
 
 
-def _too_small(frame: Frame, given: Given) -> str:
-    (width, height), side = frame.size_wh, given.logits.shape[0]
+def _too_small(frame: Frame, answer: PromptAnswer) -> str:
+    (width, height), side = frame.size_wh, answer.observation.logits.shape[0]
     least = 'x'.join(str(math.ceil(2 * length / side)) for length in (width, height))
-    asked = given.prompt.mask
+    asked = answer.prompt.mask
     what = 'the answer' if asked is None else f'the mask of {np.count_nonzero(asked)} pixels'
     return (
         f'{what} has no pixel left in the image of {width}x{height}: masks are computed as '

@@ -2,33 +2,22 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tam_ros.engine.base import Array
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
-from tam_ros.tracker.visibility import Sighting, Visibility, see_mask
+from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.visibility import Visibility
 
 
 @dataclass(frozen=True)
-class Given:
-    """A prompt, and what was answered on its frame.
+class PromptAnswer:
+    """A prompt, and what was answered on its frame."""
 
-    logits: (m, m) float32. score: presence logit. iou: predicted. pointer: of the answer, a batch
-    of one; None once the answer is remembered.
-    """
-
-    frame_index: int
     prompt: Prompt
-    logits: np.ndarray
-    score: float
-    iou: float
+    observation: Observation
     pointer: Array | None
-
-    def sighting(self, stamp_ns: int) -> Sighting | None:
-        """Return what the answer shows, if anything; stamp_ns: of its frame."""
-        return see_mask(self.logits, self.score, self.iou, stamp_ns)
+    """Object pointer of the answer, a batch of one; None once the answer is remembered."""
 
 
 @dataclass(frozen=True)
@@ -45,33 +34,51 @@ class Conditioned:
 
 @dataclass
 class Track:
-    """One object: its place in the store, what it remembers, and its newest answer.
-
-    frame_index: of the frame of that answer, which has logits (m, m), a presence logit and a
-    predicted IoU, and was conditioned on what attended holds, if it has not been prompted there.
-    """
+    """One object: its place in the store, what it remembers, and what was last seen of it."""
 
     object_id: int
     label: str
     row: int
+    """Of the store of memories."""
     memory: ObjectMemory
-    frame_index: int
-    logits: np.ndarray
-    score: float
-    iou: float
-    visible_ns: int  # when last seen
-    shown_ns: int  # when last seen with a pixel of its own
-    visible: bool = True
+    answer: PromptAnswer
+    """To the last prompt."""
     tentative: bool = False
-    visibility: Visibility = field(default_factory=Visibility)
-    attended: Conditioned | None = None
-    given: Given | None = None  # the last prompt
-    motion: Motion | None = None  # as of the last frame that it was visible in
+    """Whether the object is only proposed."""
+    observation: Observation = field(init=False)
+    """Of the newest frame that the object has been looked for in."""
+    visible_ns: int = field(init=False)
+    """Time of the frame in which it was last visible."""
+    shown_ns: int = field(init=False)
+    """Time of the frame in which it last had a pixel of its own."""
+    attended: Conditioned | None = field(init=False, default=None)
+    """What the observation was decoded from, if the object has not been prompted in its frame."""
+    visibility: Visibility = field(init=False, default_factory=Visibility)
+    motion: Motion | None = field(init=False, default=None)
+    """As of the last frame that it was visible in."""
+
+    def __post_init__(self):
+        self.go_on_from(self.answer)
+
+    def go_on_from(self, answer: PromptAnswer) -> None:
+        """Make a prompt's answer the newest that is known of the object."""
+        seen = answer.observation
+        if self.attended and self.observation.frame_index != seen.frame_index:
+            self.attended = None
+        self.answer, self.observation = answer, seen
+        self.visible_ns = self.shown_ns = seen.stamp_ns
+        self.visibility.start(seen.sighting)
+        self.motion = None  # what a prompt changes is no motion
+
+    @property
+    def frame_index(self) -> int:
+        """Number of the newest frame that the object has been looked for in."""
+        return self.observation.frame_index
 
     @property
     def owes_memory(self) -> bool:
         """Whether the last prompt's answer is yet to be remembered."""
-        return self.given is not None and self.given.pointer is not None
+        return self.answer.pointer is not None
 
     def turn_back(self, stamp_ns: int) -> None:
         """Go on at a time before the newest frame, whose stamp was wrong."""
@@ -85,36 +92,30 @@ class Track:
         return self.motion if self.motion and self.motion.stamp_ns == stamp_ns else None
 
 
-@dataclass(frozen=True)
-class Seen:
-    """An object's answer in one frame. logits: (m, m)."""
-
-    logits: np.ndarray
-    visible: bool
-    iou: float
-
-
 @dataclass
 class Frame:
-    """One processed frame: what prompts on it need.
-
-    features_bytes: what they occupy. seen: the answers of objects, by their ids. stamp_ns: its
-    time; where stamps stand still, it is not the one that came with the image, given_ns.
-    """
+    """One processed frame: what prompts on it need."""
 
     index: int
+    """Number of the frame, of those processed."""
     stamp_ns: int
-    given_ns: int
+    """Its time; not that which came with the image where stamps stand still."""
+    image_stamp_ns: int
+    """The stamp that came with the image."""
     size_wh: tuple[int, int]
+    """Of the image in pixels."""
     features: Array
+    """The encoded image."""
     features_bytes: int
-    seen: dict[int, Seen] = field(default_factory=dict)
+    """What the features occupy."""
+    observations: dict[int, Observation] = field(default_factory=dict)
+    """What was seen of objects in it, by their ids."""
 
     @property
     def nbytes(self) -> int:
         """What the frame occupies."""
-        return self.features_bytes + sum(seen.logits.nbytes for seen in self.seen.values())
+        return self.features_bytes + sum(o.logits.nbytes for o in self.observations.values())
 
-    def note(self, object_id: int, logits: np.ndarray, *, visible: bool, iou: float) -> None:
-        """Keep an object's answer in this frame."""
-        self.seen[object_id] = Seen(logits, visible, iou)
+    def note(self, object_id: int, observation: Observation) -> None:
+        """Keep what was seen of an object in this frame."""
+        self.observations[object_id] = observation

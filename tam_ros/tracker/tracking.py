@@ -9,7 +9,8 @@ from tam_ros.engine.base import Decoded, DecoderPrompts, Engine, MemoryStore
 from tam_ros.masks import fill_small_holes
 from tam_ros.tracker.answers import Answer, answers_of, branch_memory, mask_logits_of, remember
 from tam_ros.tracker.decoding import decode_mask
-from tam_ros.tracker.memory import MemoryEntry, Slots, plan_memories
+from tam_ros.tracker.memory import Slots, plan_memories
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.track import Conditioned, Frame, Track
 from tam_ros.tracker.visibility import Verdict
@@ -32,38 +33,33 @@ class Tracking:
         first_row, kept = 0, []
         for track in tracks:
             branches = branch_memory(track.memory, decoded, first_row)
-            answers = answers_of(branches, decoded, first_row, frame.stamp_ns)
+            answers = answers_of(branches, decoded, first_row, frame)
             first_row += len(track.memory.pathways)
             track.attended = Conditioned(attended, answers[0].row)
-            if self._update(track, answers[0], frame, options) is not Verdict.WITHHELD:
-                entry = MemoryEntry(frame.index, stamp_ns=frame.stamp_ns)
-                slots = remember(track.memory, branches, answers, decoded, entry)
+            if self._update(track, answers[0].observation, options) is not Verdict.WITHHELD:
+                slots = remember(track.memory, branches, answers, decoded)
                 kept += [(track.row, *pair) for pair in zip(slots, answers)]
-            frame.note(track.object_id, track.logits, visible=track.visible, iou=track.iou)
+            frame.note(track.object_id, track.observation)
         self._remember_answers(frame, kept, decoded)
 
     def remember_prompts(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Remember what was answered to prompts on a frame, of tracks that owe it."""
-        logits = np.stack([t.given.logits for t in tracks])
+        logits = np.stack([t.answer.observation.logits for t in tracks])
         memory = self._engine.encode_memory(frame.features, logits, from_prompt=True)
-        slots = [t.memory.add_prompted(frame.index, t.given.score, t.given.iou) for t in tracks]
+        slots = [t.memory.add_prompted(t.answer.observation) for t in tracks]
         self._store.write([t.row for t in tracks], slots, memory)
         for track, slot in zip(tracks, slots):
-            self._store.write_pointers([track.row], [slot], track.given.pointer)
-            track.given = replace(track.given, pointer=None)
+            self._store.write_pointers([track.row], [slot], track.answer.pointer)
+            track.answer = replace(track.answer, pointer=None)
 
-    def _update(
-        self, track: Track, answer: Answer, frame: Frame, options: SessionOptions
-    ) -> Verdict:
-        """Take over an answer, if it is believed."""
-        track.frame_index, track.score, track.iou = frame.index, answer.score, answer.iou
-        verdict = track.visibility.judge(answer.sighting, self._rules(options))
-        track.visible = verdict is Verdict.VISIBLE
-        track.logits = answer.logits
-        if track.visible:
-            track.visible_ns = frame.stamp_ns
+    def _update(self, track: Track, seen: Observation, options: SessionOptions) -> Verdict:
+        """Take over what was seen in a frame, visible if it is believed."""
+        verdict = track.visibility.judge(seen.sighting, self._rules(options))
+        if verdict is Verdict.VISIBLE:
+            track.visible_ns = seen.stamp_ns
             if self._engine.spec.mode == 'interactive':
-                track.logits = fill_small_holes(track.logits)
+                seen = replace(seen, logits=fill_small_holes(seen.logits))
+        track.observation = replace(seen, visible=verdict is Verdict.VISIBLE)
         return verdict
 
     def _rules(self, options: SessionOptions) -> SessionOptions:

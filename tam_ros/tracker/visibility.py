@@ -11,7 +11,6 @@ import math
 from collections import deque
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from tam_ros.tracker.options import SessionOptions
@@ -43,22 +42,9 @@ class Verdict(enum.Enum):
     WITHHELD = enum.auto()  # there is a mask, which is not believed
 
 
-def mask_quality(score: float, iou: float) -> float:
-    """Return presence times predicted IoU, in [0, 1], from a presence logit (as SAM 3 does)."""
-    return math.tanh(score / 2) * iou if score > 0 else 0.0
-
-
-def see_mask(logits: np.ndarray, score: float, iou: float, stamp_ns: int) -> Sighting | None:
-    """Return what (m, m) logits show; None for a presence logit of 0 or less, or no pixel."""
-    if score <= 0:
-        return None
-    moments = cv2.moments((logits > 0).astype(np.uint8), binaryImage=True)
-    cells = moments['m00']
-    if not cells:
-        return None
-    height, width = logits.shape
-    center = ((moments['m10'] / cells + 0.5) / width, (moments['m01'] / cells + 0.5) / height)
-    return Sighting(stamp_ns, mask_quality(score, iou), cells / logits.size, center)
+def mask_quality(presence_logit: float, predicted_iou: float) -> float:
+    """Return presence times predicted IoU, in [0, 1], as SAM 3 does."""
+    return math.tanh(presence_logit / 2) * predicted_iou if presence_logit > 0 else 0.0
 
 
 class Visibility:

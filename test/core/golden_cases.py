@@ -225,7 +225,7 @@ def logit_differences(run: Run) -> Differences:
         name = f'sam_{t:02}'
         candidates = decoded.candidate_logits[0][:, ::4, ::4]
         yield t, run.difference(f'{name}_low_res_multi', candidates)
-        yield t, run.difference(f'{name}_score', decoded.score[:, None])
+        yield t, run.difference(f'{name}_score', decoded.presence_logits[:, None])
         yield t, run.difference(f'{name}_low_res', decoded.logits[:, None])
 
 

@@ -241,7 +241,9 @@ def test_objects_prompted_after_the_frame_are_not_proposed_again(stream):
 def weaken(stream, iou):
     """Let the newest frame's masks have a predicted IoU."""
     frame = stream.session.frame_at(None)
-    frame.seen = {i: replace(seen, iou=iou) for i, seen in frame.seen.items()}
+    frame.observations = {
+        i: replace(seen, predicted_iou=iou) for i, seen in frame.observations.items()
+    }
 
 
 def test_weak_objects_are_corrected_at_most_once_a_period(stream):
@@ -302,7 +304,7 @@ def test_proposed_objects_that_turn_out_to_be_older_ones_are_dropped(stream):
     stream.session.remove(2)
     assert stream.see(at(B)).started == [3]
     frame = stream.session.frame_at(None)
-    frame.seen[3] = frame.seen[1]  # both have the same mask now
+    frame.observations[3] = frame.observations[1]  # both have the same mask now
     assert stream.see().dropped == [3]
 
 

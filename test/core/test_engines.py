@@ -1,4 +1,4 @@
-"""What every engine must do, and that batching and folding change nothing."""
+"""What every engine must do, and that batching and fusing change nothing."""
 
 import numpy as np
 import pytest
@@ -56,8 +56,8 @@ def test_stages_return_what_the_protocol_says(any_engine, network_input):
     decoded = any_engine.decode_mask(features, None, click_prompts((50, 50), (99, 30)))
     assert decoded.logits.shape == (2, spec.mask_side, spec.mask_side)
     assert decoded.logits.dtype == np.float32
-    assert decoded.iou.shape == decoded.score.shape == (2,)
-    assert ((decoded.iou >= 0) & (decoded.iou <= 1)).all()
+    assert decoded.predicted_ious.shape == decoded.presence_logits.shape == (2,)
+    assert ((decoded.predicted_ious >= 0) & (decoded.predicted_ious <= 1)).all()
     assert decoded.candidate_ious.shape == (2, 3)
     store = any_engine.allocate_store(4, 10, 19)
     memory = any_engine.encode_memory(features, decoded.mask_logits, from_prompt=True)
@@ -142,15 +142,15 @@ def test_a_full_memory_keeps_tracking(any_engine, frames):
     assert (logits[1, 39] > 0).any()
 
 
-def test_folding_changes_no_stage(frames):
-    plain = TorchEngine(calm_network(), mode='benchmark', fold=False)
-    folded = TorchEngine(calm_network(), mode='benchmark')
-    expected, actual = (track(e, frames, CLICKS[:1]) for e in (plain, folded))
+def test_fusing_changes_no_stage(frames):
+    plain = TorchEngine(calm_network(), mode='benchmark', fused=False)
+    fused = TorchEngine(calm_network(), mode='benchmark')
+    expected, actual = (track(e, frames, CLICKS[:1]) for e in (plain, fused))
     for key, logits in expected.items():
         np.testing.assert_allclose(actual[key], logits, atol=TOLERANCE)
 
 
-def test_folding_leaves_no_batch_norm_and_no_branch():
+def test_fusing_leaves_no_batch_norm_and_no_branch():
     network = fuse(calm_network())
     assert not [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert network.image_encoder.neck.convs[3].conv.out_channels == 32
@@ -185,9 +185,9 @@ def test_image_mode_orders_the_answers_to_a_click(any_engine, frames):
     segmenter = ImageSegmenter(any_engine, frames[0])
     answers = segmenter.segment(Prompt([[90, 110]]))
     assert len(answers) == 3
-    assert answers[0].score >= answers[1].score >= answers[2].score
+    assert answers[0].predicted_iou >= answers[1].predicted_iou >= answers[2].predicted_iou
     assert answers[0].mask.shape == (240, 320)
-    boxed = segmenter.segment(Prompt(box_xyxy=(60, 80, 120, 140)), refine=answers[0])
+    boxed = segmenter.segment(Prompt(box_xyxy=(60, 80, 120, 140)), former=answers[0])
     assert len(boxed) == 1
 
 

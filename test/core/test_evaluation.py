@@ -338,12 +338,12 @@ def test_session_confidences_belong_to_their_objects(engine, moving):
     assert tracker.prompt(moving.image_rgb(0), prompts) == set()
     tracker.step(moving.image_rgb(1), 1)
     assert list(tracker._session_ids) == [7, 3]
-    visible = {o.object_id: o for o in tracker._session.objects if o.score}
+    visible = {o.object_id: o for o in tracker._session.objects if o.predicted_iou}
     assert visible
     for truth_id, session_id in tracker._session_ids.items():
         if session_id in visible:
             predicted = tracker.confidences()[truth_id].predicted_iou
-            assert predicted == pytest.approx(visible[session_id].score)
+            assert predicted == pytest.approx(visible[session_id].predicted_iou)
 
 
 def test_session_names_a_refused_prompt(engine, moving):

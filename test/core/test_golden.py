@@ -162,6 +162,6 @@ def test_float64_run_is_the_official_one_in_every_frame(case, agree):
     ids=lambda c: c.name,
 )
 def test_first_frames_agree_without_being_put_back(case, golden, agree):
-    engine = torch_engine(case, fold=False)
+    engine = torch_engine(case, fused=False)
     run = track(case, golden, lambda _: RecordingEngine(engine))
     agree([(t, value) for t, value in video_differences(run) if t < 2], LOGIT_TOLERANCE)

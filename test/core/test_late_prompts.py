@@ -238,7 +238,7 @@ def test_prompts_on_the_way_refine_and_start_anew_from_their_frame():
     call = stream.engine.calls[-2]  # the last one remembers it
     np.testing.assert_array_equal(call.prompts.labels, [[1, 0]])
     assert call.attended is None
-    assert call.prompts.mask_logits is not None
+    assert call.prompts.former_logits is not None
     stream.step()
     stream.session.add_prompt(click(110, 60, index=7), object_id=1)
     assert stream.engine.calls[-2].attended is not None

@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 
 from tam_ros.tracker.memory import MemoryEntry, MemoryLimits, ObjectMemory, plan_memories
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.policies import FifoPolicy
 
 LIMITS = MemoryLimits(prompted=4, recent=6)
 
 
 def entry_of(index: int, **values) -> MemoryEntry:
-    seen = {'score': 5.0, 'iou': 0.9, 'area': 0.1, 'stamp_ns': index * 40_000_000}
+    seen = {
+        'presence_logit': 5.0,
+        'predicted_iou': 0.9,
+        'area': 0.1,
+        'stamp_ns': index * 40_000_000,
+    }
     return MemoryEntry(index, **{**seen, **values})
+
+
+def seen_in(index: int) -> Observation:
+    return Observation(index, 0, np.ones((2, 2), np.float32), 5.0, 0.9)
 
 
 def tracked(frames: int, prompts=(0,), limits=LIMITS) -> ObjectMemory:
@@ -19,7 +29,7 @@ def tracked(frames: int, prompts=(0,), limits=LIMITS) -> ObjectMemory:
     memory = ObjectMemory(limits, FifoPolicy())
     for index in range(frames):
         if index in prompts:
-            memory.add_prompted(index, 5.0, 0.9)
+            memory.add_prompted(seen_in(index))
         else:
             memory.add_tracked(entry_of(index))
     return memory
@@ -54,14 +64,14 @@ def test_single_prompted_slot_keeps_the_newest_prompt():
 
 def test_prompting_a_frame_again_keeps_its_slot():
     memory = tracked(5)
-    first = memory.add_prompted(7, 5.0, 0.9)
-    assert memory.add_prompted(7, 5.0, 0.8) == first
+    first = memory.add_prompted(seen_in(7))
+    assert memory.add_prompted(seen_in(7)) == first
     assert len(memory.prompted) == 2
 
 
 def test_correcting_a_tracked_frame_replaces_its_entry():
     memory = tracked(8)
-    memory.add_prompted(7, 5.0, 0.9)
+    memory.add_prompted(seen_in(7))
     assert [f for f, _ in selected(memory, 8)] == [0, 7, 6, 5, 4, 3, 2]
 
 
@@ -74,7 +84,7 @@ def test_live_entries_never_share_a_slot(prompts):
     memory = ObjectMemory(LIMITS, FifoPolicy())
     for index in range(100):
         if index in prompts:
-            memory.add_prompted(index, 5.0, 0.9)
+            memory.add_prompted(seen_in(index))
         else:
             memory.add_tracked(entry_of(index))
         slots = [e.slot for e, _ in memory.selection(index + 1)]

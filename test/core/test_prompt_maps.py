@@ -99,7 +99,7 @@ def test_a_click_seeds_what_is_near_it(maps):
 def test_corrections_change_the_seeds_of_the_answer_that_they_refine(maps):
     former = torch.full((1, 1, TAM_NANO.mask_side, TAM_NANO.mask_side), -20.0)
     former[..., 40:60, 40:60] = 20
-    corrected = seeds(maps, [(20, 20), (200, 200)], [OBJECT, BACKGROUND], mask_logits=former)
+    corrected = seeds(maps, [(20, 20), (200, 200)], [OBJECT, BACKGROUND], former_logits=former)
     answer = cells(slice(20, 30), slice(20, 30))
     torch.testing.assert_close(corrected.inside, answer, atol=1e-5, rtol=0)
     side = TAM_NANO.image_size // 8

@@ -156,10 +156,10 @@ def test_a_batch_of_objects_equals_single_runs(frames):
             np.testing.assert_allclose(batch[i + 1, t], single[1, t], atol=10 * TOLERANCE)
 
 
-def test_folding_changes_no_answer(frames):
-    plain, folded = (track(make_engine(fold=f), frames[:4], BOXES[:1]) for f in (False, True))
+def test_fusing_changes_no_answer(frames):
+    plain, fused = (track(make_engine(fused=f), frames[:4], BOXES[:1]) for f in (False, True))
     for key, logits in plain.items():
-        np.testing.assert_allclose(folded[key], logits, atol=10 * TOLERANCE)
+        np.testing.assert_allclose(fused[key], logits, atol=10 * TOLERANCE)
 
 
 def test_a_moving_square_is_followed(frames):

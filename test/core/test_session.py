@@ -98,7 +98,7 @@ def test_clicks_on_one_frame_add_up(session, fake):
     session.add_prompt(Prompt([[120, 60]], [0]), object_id=object_id)
     prompts = fake.calls[-1].prompts
     np.testing.assert_array_equal(prompts.labels, [[1, 0]])
-    assert prompts.mask_logits is not None
+    assert prompts.former_logits is not None
     assert fake.calls[-1].attended is None  # its first frame: no memory yet
 
 
@@ -128,14 +128,14 @@ def test_a_hidden_answer_is_not_fed_back(session, fake):
     fake.present = [-1.0]
     session.step(IMAGE, 1)
     session.add_prompt(click(130, 70), object_id=object_id)
-    assert fake.calls[-1].prompts.mask_logits is None
+    assert fake.calls[-1].prompts.former_logits is None
 
 
 def test_given_mask_is_its_own_answer(session):
     mask = np.zeros((240, 320), bool)
     mask[60:120, 80:200] = True
     result = session.add_prompt(Prompt(mask=mask))
-    assert result.score == 1.0
+    assert result.predicted_iou == 1.0
     label = session.latest().label_image()
     intersection = ((label == 1) & mask).sum()
     assert intersection / ((label == 1) | mask).sum() > 0.9
@@ -165,7 +165,7 @@ def test_prompt_that_finds_nothing_makes_no_object(session, fake, monkeypatch):
 
     def absent(*arguments):
         decoded = decode(*arguments)
-        decoded.score[:] = -2
+        decoded.presence_logits[:] = -2
         return decoded
 
     monkeypatch.setattr(fake, 'decode_mask', absent)
@@ -196,7 +196,7 @@ def test_hidden_object_is_occluded_then_lost_then_tracked(fake):
         if fake.present[0] < 0:
             assert result.mask is None
             assert result.box_xyxy is None
-            assert result.score == 0
+            assert result.predicted_iou == 0
     assert states[2] == ObjectState.TRACKED
     assert states[3] == states[12] == ObjectState.OCCLUDED
     assert states[13] == states[25] == ObjectState.LOST
@@ -303,7 +303,7 @@ def test_masks_are_computed_only_when_asked_for(session, monkeypatch):
     monkeypatch.setattr(
         'tam_ros.tracker.results.upsample_around_mask', lambda *_: pytest.fail('computed')
     )
-    assert session.step(IMAGE, 1).objects[0].score == pytest.approx(0.9)
+    assert session.step(IMAGE, 1).objects[0].predicted_iou == pytest.approx(0.9)
 
 
 def test_interactive_mode_fills_small_holes():
@@ -330,7 +330,7 @@ def test_the_second_of_two_equal_prompts_is_refused(session):
     before = session.objects
     with pytest.raises(PromptError, match='belong to object 1: refine that with object_id 1'):
         session.correct(
-            session.frame_at(None), session.tracks[1].given, other, label='no', tentative=False
+            session.frame_at(None), session.tracks[1].answer, other, label='no', tentative=False
         )
     assert [(o.label, o.box_xyxy) for o in session.objects] == [
         (o.label, o.box_xyxy) for o in before
@@ -345,10 +345,10 @@ def test_an_object_that_another_covers_is_occluded_then_lost(fake):
     session.add_prompt(click(100, 60))
     fake.radius = 20
     session.add_prompt(click(100, 60))  # its logits are better everywhere
-    states = [[(o.state, o.score > 0, o.mask is not None) for o in session.objects]]
+    states = [[(o.state, o.predicted_iou > 0, o.mask is not None) for o in session.objects]]
     for t in range(1, 15):
         result = session.step(IMAGE, t * SECOND // 10)
-        states.append([(o.state, o.score > 0, o.mask is not None) for o in result.objects])
+        states.append([(o.state, o.predicted_iou > 0, o.mask is not None) for o in result.objects])
     shown = (ObjectState.TRACKED, True, True)
     assert [second for _, second in states] == [shown] * 15
     assert [first for first, _ in states[:11]] == [(ObjectState.OCCLUDED, False, False)] * 11

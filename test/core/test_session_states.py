@@ -20,7 +20,7 @@ OPTIONS = SessionOptions(lost_after_s=1.0, confirm_s=0.2, exit_ratio=0.3, entry_
 
 
 class ScriptedEngine(FakeEngine):
-    """A fake whose next answers to tracked objects can be set: logits, iou and score of all."""
+    """A fake whose next answers to tracked objects can be set: fields of `Decoded`."""
 
     def __init__(self, mode='interactive'):
         super().__init__(mode)
@@ -36,7 +36,7 @@ class ScriptedEngine(FakeEngine):
             decoded,
             mask_logits=decoded.logits,
             candidate_logits=decoded.logits[:, None],
-            candidate_ious=decoded.iou[:, None],
+            candidate_ious=decoded.predicted_ious[:, None],
         )
 
 
@@ -71,8 +71,8 @@ def stream() -> Stream:
 
 def test_a_flood_is_neither_published_nor_remembered(stream):
     before = stream.stored()
-    result = stream.show(5, logits=FLOOD, iou=0.4)
-    assert (result.state, result.mask, result.score) == (ObjectState.OCCLUDED, None, 0)
+    result = stream.show(5, logits=FLOOD, predicted_ious=0.4)
+    assert (result.state, result.mask, result.predicted_iou) == (ObjectState.OCCLUDED, None, 0)
     assert stream.session.object_at(310, 230) == 0
     np.testing.assert_array_equal(stream.stored(), before)
     result = stream.show()
@@ -81,35 +81,38 @@ def test_a_flood_is_neither_published_nor_remembered(stream):
 
 
 def test_a_supported_flood_is_the_object(stream):
-    assert stream.show(logits=FLOOD, iou=0.85).state == ObjectState.TRACKED
+    assert stream.show(logits=FLOOD, predicted_ious=0.85).state == ObjectState.TRACKED
 
 
 def test_a_benchmark_engine_withholds_nothing():
     stream = Stream(ScriptedEngine('benchmark'))
-    assert stream.show(logits=FLOOD, iou=0.01).state == ObjectState.TRACKED
+    assert stream.show(logits=FLOOD, predicted_ious=0.01).state == ObjectState.TRACKED
 
 
 def test_doubt_hides_an_object_only_when_it_lasts(stream):
-    assert stream.show(2, iou=0.1).state == ObjectState.TRACKED
+    assert stream.show(2, predicted_ious=0.1).state == ObjectState.TRACKED
     assert stream.show().state == ObjectState.TRACKED
-    assert stream.show(5, iou=0.1).state == ObjectState.TRACKED
-    assert stream.show(iou=0.1).state == ObjectState.OCCLUDED
+    assert stream.show(5, predicted_ious=0.1).state == ObjectState.TRACKED
+    assert stream.show(predicted_ious=0.1).state == ObjectState.OCCLUDED
 
 
 def test_states_follow_stamps_whatever_frames_are_dropped():
     for every in (1, 5):
         stream = Stream(ScriptedEngine())
-        assert stream.show(25 // every, every=every, score=-2.0).state == ObjectState.OCCLUDED
-        assert stream.show(every=every, score=-2.0).state == ObjectState.LOST
-        assert stream.show(5 // every, every=every, iou=0.5).state == ObjectState.LOST
-        assert stream.show(every=every, iou=0.5).state == ObjectState.TRACKED
+        assert (
+            stream.show(25 // every, every=every, presence_logits=-2.0).state
+            == ObjectState.OCCLUDED
+        )
+        assert stream.show(every=every, presence_logits=-2.0).state == ObjectState.LOST
+        assert stream.show(5 // every, every=every, predicted_ious=0.5).state == ObjectState.LOST
+        assert stream.show(every=every, predicted_ious=0.5).state == ObjectState.TRACKED
 
 
 @pytest.mark.parametrize('policy', ['fifo', 'quality', 'dam', 'tree'])
 def test_an_object_keeps_its_id_through_a_long_loss(policy):
     stream = Stream(ScriptedEngine(), policy)
     stream.session.add_prompt(Prompt([[200, 200]]))
-    assert stream.show(120, score=-2.0).state == ObjectState.LOST
+    assert stream.show(120, presence_logits=-2.0).state == ObjectState.LOST
     result = stream.show()
     assert (result.object_id, result.state) == (1, ObjectState.TRACKED)
     assert result.mask.contains(100, 60)
@@ -119,14 +122,14 @@ def test_an_object_keeps_its_id_through_a_long_loss(policy):
 def test_good_memories_outlast_an_absence(policy):
     stream = Stream(ScriptedEngine(), policy)
     seen = {e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories}
-    stream.show(100, score=-2.0)
+    stream.show(100, presence_logits=-2.0)
     kept = {e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories}
     assert len(kept & seen) >= 5
 
 
 def test_an_absent_object_takes_no_memory_with_dam():
     stream = Stream(ScriptedEngine(), 'dam')
-    stream.show(score=-2.0)
+    stream.show(presence_logits=-2.0)
     assert stream.engine.calls[-1].stage == 'decode_mask'  # no memory is encoded
 
 
@@ -134,7 +137,7 @@ def test_a_proposed_object_is_tentative_until_confirmed():
     stream = Stream(ScriptedEngine(), tentative=True)
     result = stream.show()
     assert (result.state, result.mask.contains(100, 60)) == (ObjectState.TENTATIVE, True)
-    assert stream.show(50, score=-2.0).state == ObjectState.TENTATIVE
+    assert stream.show(50, presence_logits=-2.0).state == ObjectState.TENTATIVE
     stream.session.add_prompt(CLICK, object_id=1, tentative=True)
     assert stream.show().state == ObjectState.TENTATIVE
     stream.session.confirm(1)
@@ -184,7 +187,7 @@ def test_tree_follows_the_mask_that_proves_right():
             decoded,
             logits=own,
             mask_logits=own,
-            iou=ious[:, 0],
+            predicted_ious=ious[:, 0],
             candidate_logits=np.stack([own, other], axis=1),
             candidate_ious=ious,
         )

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.options import RANGES, SessionOptions
-from tam_ros.tracker.visibility import Sighting, Verdict, Visibility, mask_quality, see_mask
+from tam_ros.tracker.visibility import Sighting, Verdict, Visibility, mask_quality
 
 OPTIONS = SessionOptions(confirm_s=0.2, exit_ratio=0.3, entry_ratio=0.7, max_growth=6)
 GOOD, FAIR, DOUBTFUL = 0.8, 0.4, 0.1
@@ -119,15 +120,15 @@ def test_ratios_of_zero_withhold_nothing():
 def test_a_mask_is_seen_by_area_center_and_quality():
     logits = np.full((10, 20), -1.0, np.float32)
     logits[2:4, 4:8] = 1
-    seen = see_mask(logits, 2.0, 0.5, 7)
+    seen = Observation(0, 7, logits, 2.0, 0.5).sighting
     assert (seen.stamp_ns, seen.area) == (7, 8 / 200)
     assert seen.center_xy == (0.3, 0.3)
     assert seen.quality == pytest.approx((2 / (1 + np.exp(-2)) - 1) * 0.5)
 
 
 def test_no_presence_or_no_pixel_is_not_seen():
-    assert see_mask(np.ones((4, 4), np.float32), 0.0, 0.9, 0) is None
-    assert see_mask(np.full((4, 4), -1, np.float32), 5.0, 0.9, 0) is None
+    assert Observation(0, 0, np.ones((4, 4), np.float32), 0.0, 0.9).sighting is None
+    assert Observation(0, 0, np.full((4, 4), -1, np.float32), 5.0, 0.9).sighting is None
     assert mask_quality(-1.0, 0.9) == 0
 
 

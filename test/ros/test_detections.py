@@ -169,7 +169,7 @@ def test_bad_detections_are_named_once_and_the_others_count(detector):
 def test_weak_objects_are_corrected_by_detections(detector, parameters):
     object_id = detector.tracker.add(box=(60, 80, 60, 60)).object.id
     detector.show(1)
-    parameters(weak_score=1.0)
+    parameters(weak_iou=1.0)
     detector.detect(1)
     detector.tracker.program.wait_for_log(f'detector corrected object {object_id}')
     assert detector.show(2).ids == [object_id]
