@@ -97,7 +97,7 @@ def test_live_entries_never_share_a_slot(prompts):
 
 def test_objects_of_different_age_share_a_plan():
     young, old = tracked(1), tracked(9)
-    young.prompted[0] = type(young.prompted[0])(8, 0)
+    young.prompted[0] = MemoryEntry(8, slot=0)
     plan = plan_memories([3, 1], [young, old], 9)
     np.testing.assert_array_equal(plan.rows, [3, 1])
     np.testing.assert_array_equal(plan.slots[0], [0, -1, -1, -1, -1, -1, -1])

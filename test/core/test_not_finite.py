@@ -32,7 +32,7 @@ class BrokenEngine(FakeEngine):
         return replace(decoded, **{self.field: spoiled})
 
 
-@pytest.fixture(params=['logits', 'score', 'iou', 'candidate_ious'])
+@pytest.fixture(params=['logits', 'presence_logits', 'predicted_ious', 'candidate_ious'])
 def engine(request):
     engine = BrokenEngine()
     engine.field = request.param
