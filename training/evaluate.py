@@ -67,7 +67,9 @@ def list_contenders(args) -> list[Contender]:
     """Return what to evaluate, baselines last, each with the prompts that it takes."""
     if args.runs:
         command.check_choices(args)
-        engines = (_load_run(run, args) for run in args.runs)
+        engines = (
+            load_run(run, image_size=args.image_size, threads=args.threads) for run in args.runs
+        )
         networks = [c for engine in engines for c in command.session_contenders(engine, args)]
     else:
         networks = [] if args.baselines == 'only' else command.list_contenders(args)
@@ -83,14 +85,14 @@ def list_contenders(args) -> list[Contender]:
     ]
 
 
-def _load_run(run: Path, args) -> TorchEngine:
+def load_run(run: Path, *, image_size: int = 0, threads: int = 0) -> TorchEngine:
     """Return an engine with a run's mean weights, in the shape that it trains."""
     checkpoint = load_checkpoint(run / 'checkpoint.pt')
-    side = args.image_size or checkpoint.model.image_size
+    side = image_size or checkpoint.model.image_size
     network = EdgeTAM(dataclasses.replace(checkpoint.model, image_size=side))
     network.load_state_dict(checkpoint.average)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    if threads:
+        torch.set_num_threads(threads)
     return TorchEngine(network, model=run.name, weights=f'step {checkpoint.step}')
 
 
