@@ -17,10 +17,10 @@ from tam_ros.engine.export import Origin, export_network, without_complex_tables
 from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.onnx_graph import parse_device
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import MODELS, NetworkConfig
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
+from tam_ros.networks import MODELS, NetworkConfig
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE

@@ -1,12 +1,15 @@
 """Bring camera images and given masks to the network's square."""
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from PIL import Image
 
 from tam_ros.arrays import as_array, shape_of
-from tam_ros.model.config import Resampling
 from tam_ros.prompts import PromptError
+
+Resampling = Literal['bicubic', 'area']
 
 MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from tam_ros.engine.torch_engine import build_network
-from tam_ros.model.config import MODELS, EfficientTAMConfig
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
+from tam_ros.networks import MODELS, EfficientTAMConfig
 from tam_ros.weights import REPRODUCIBLE
 
 # Of each kind of layer that EfficientTAM has, some; all of them are for the reference's outputs.

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tam_ros.model.checkpoint import read_state_dict
-from tam_ros.model.config import MODELS, EdgeTAMConfig
+from tam_ros.networks import MODELS, EdgeTAMConfig
 
 
 @dataclass(frozen=True)

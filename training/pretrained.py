@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.lite0 import Lite0
+from tam_ros.networks import EdgeTAMConfig
 from tam_ros.preprocess import resize_video_frame
 from training.checkpoints import read_model
 from training.material import Material, open_material

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from tam_ros.model.config import MODELS, EdgeTAMConfig
+from tam_ros.networks import MODELS, EdgeTAMConfig
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from tam_ros.image_files import list_files
-from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
+from tam_ros.networks import MODELS, EdgeTAMConfig
 from tam_ros.preprocess import resize_video_frame
 from training.checkpoints import export_weights, read_weights
 from training.material import VIDEO_SUFFIXES, video_frames

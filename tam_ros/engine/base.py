@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from tam_ros.model.config import Resampling
+from tam_ros.preprocess import Resampling
 
 NumericMode = Literal['interactive', 'benchmark']
 NUMERIC_MODES: tuple[NumericMode, ...] = ('interactive', 'benchmark')

@@ -35,11 +35,11 @@ from tam_ros.engine.tracing import (
     write_rows_graph,
 )
 from tam_ros.model.checkpoint import CheckpointError
-from tam_ros.model.config import MODELS
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.propagation import DensePropagation
 from tam_ros.model.stages import feature_names
+from tam_ros.networks import MODELS
 from tam_ros.paths import PathError, make_folder, user_path
 from tam_ros.weights import REPRODUCIBLE, DownloadError, export_folder, find_weights
 

@@ -11,8 +11,8 @@ from typing import Literal
 from tam_ros.digests import sha256_of
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.manifest_check import manifest_fault
-from tam_ros.model.config import Resampling
 from tam_ros.paths import file_fault
+from tam_ros.preprocess import Resampling
 
 Precision = Literal['fp32', 'fp16']
 PRECISIONS: tuple[Precision, ...] = ('fp32', 'fp16')

@@ -11,7 +11,7 @@ from tam_ros.engine.embedded import (
     read_embedded_manifest,
 )
 from tam_ros.engine.graphs import PRECISIONS, Manifest, manifest_path, read_manifest
-from tam_ros.model.config import MODELS
+from tam_ros.networks import MODELS
 from tam_ros.paths import user_path
 from tam_ros.weights import EMBEDDED, EMBEDDED_FOLDER, export_folder, find_weights
 

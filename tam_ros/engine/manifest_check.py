@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tam_ros.model.config import MODELS
+from tam_ros.networks import MODELS
 
 SHA256 = re.compile('[0-9a-f]{64}')
 FILE_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*')  # in the folder itself

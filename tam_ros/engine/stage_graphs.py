@@ -19,7 +19,6 @@ from tam_ros.engine.graphs import (
     PLAN,
     POINT_FROM_MASK,
 )
-from tam_ros.model.config import EfficientTAMConfig, NetworkConfig
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.propagation import HINTS
 from tam_ros.model.stages import (
@@ -31,6 +30,7 @@ from tam_ros.model.stages import (
     PointFromMask,
     feature_names,
 )
+from tam_ros.networks import EfficientTAMConfig, NetworkConfig
 
 
 @dataclass(frozen=True)

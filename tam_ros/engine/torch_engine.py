@@ -23,7 +23,6 @@ from tam_ros.engine.base import (
 from tam_ros.engine.grouping import locate_groups
 from tam_ros.engine.instructions import check_bf16
 from tam_ros.model.checkpoint import load_weights, read_weights
-from tam_ros.model.config import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
@@ -32,6 +31,7 @@ from tam_ros.model.packed import pack
 from tam_ros.model.precision import narrow
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
 from tam_ros.model.reproducible import reproducible_state_dict
+from tam_ros.networks import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.weights import REPRODUCIBLE
 
 TorchPrecision = Literal['fp32', 'bf16', 'fp16']

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.layers import MapGains
 from tam_ros.model.propagation import PLACE
+from tam_ros.networks import EdgeTAMConfig
 
 PRIOR_WIDTH = 16
 MOST_EVIDENCE = 8.0  # log odds

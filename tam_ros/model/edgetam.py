@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from tam_ros.model import lite0
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.contrast import PromptContrast
 from tam_ros.model.image_encoder import ImageEncoder
 from tam_ros.model.mask_decoder import DecoderOutput
@@ -21,6 +20,7 @@ from tam_ros.model.network import (
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_maps import PromptMaps
 from tam_ros.model.propagation import DensePropagation
+from tam_ros.networks import EdgeTAMConfig
 
 
 class Cue(NamedTuple):

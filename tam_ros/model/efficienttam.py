@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from tam_ros.model.config import EfficientTAMConfig
 from tam_ros.model.layers import sine_positions
 from tam_ros.model.mask_decoder import DecoderOutput
 from tam_ros.model.memory_attention import MapMemoryAttention
 from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
 from tam_ros.model.vit import ViTEncoder
+from tam_ros.networks import EfficientTAMConfig
 
 
 class EfficientTAM(TrackingNetwork):

@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.lite0 import Lite0
 from tam_ros.model.repvit import RepViT
+from tam_ros.networks import EdgeTAMConfig
 
 
 class Lateral(nn.Module):

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import NetworkConfig
 from tam_ros.model.layers import MLP, LayerNorm2d
+from tam_ros.networks import NetworkConfig
 
 
 class Attention(nn.Module):

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tam_ros.model.attention import attend
-from tam_ros.model.config import EdgeTAMConfig, EfficientTAMConfig, NetworkConfig
 from tam_ros.model.layers import rotary_table, rotate, sine_positions
 from tam_ros.model.packed import activated
+from tam_ros.networks import EdgeTAMConfig, EfficientTAMConfig, NetworkConfig
 
 LOG_POOLED = math.log(4)  # a mean of four keys stands for four in the softmax
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tam_ros.model.config import NetworkConfig
 from tam_ros.model.layers import MLP, resize_bilinear
 from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.prompt_encoder import PromptEncoder
 from tam_ros.model.propagation import DenseMemories
+from tam_ros.networks import NetworkConfig
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
 MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # masks enter the memory encoder as -10 to 10

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.layers import sine_positions
+from tam_ros.networks import EdgeTAMConfig
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.contrast import Seeds
 from tam_ros.model.layers import MapGains
+from tam_ros.networks import EdgeTAMConfig
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
 MAPS = 3  # inside the box, near a click on the object, near one on the background

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig
 from tam_ros.model.layers import MapGains
+from tam_ros.networks import EdgeTAMConfig
 
 SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance

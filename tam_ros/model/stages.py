@@ -7,9 +7,9 @@ have is said by flags, so that one graph serves both.
 import torch
 from torch import Tensor, nn
 
-from tam_ros.model.config import EdgeTAMConfig, NetworkConfig
 from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
 from tam_ros.model.propagation import SUBPIXELS, DenseMemories
+from tam_ros.networks import EdgeTAMConfig, NetworkConfig
 
 
 def feature_names(config: NetworkConfig) -> tuple[str, ...]:

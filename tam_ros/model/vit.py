@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tam_ros.model.attention import attend
-from tam_ros.model.config import EfficientTAMConfig
 from tam_ros.model.layers import LayerNorm2d
 from tam_ros.model.packed import activated
+from tam_ros.networks import EfficientTAMConfig
 
 PATCH = 16
 PRETRAINED_SIDE = 14  # patches along a side of the position embedding in checkpoints

@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 
 from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS
-from tam_ros.model.config import MODELS
+from tam_ros.networks import MODELS
 from tam_ros.ros.decoding import ImageOptions
 from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import MODELS
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
+from tam_ros.networks import MODELS
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 

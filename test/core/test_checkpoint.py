@@ -11,9 +11,9 @@ from calm import calm_network
 
 from tam_ros.engine.torch_engine import make_network
 from tam_ros.model.checkpoint import CheckpointError, load_weights
-from tam_ros.model.config import MODELS, EdgeTAMConfig
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.reproducible import reproducible_state_dict
+from tam_ros.networks import MODELS, EdgeTAMConfig
 
 PUBLISHED = [model for model in MODELS if model != 'tam_nano']
 FAMILY = re.compile('edgetam|efficienttam_(s|ti)')

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from tam_ros.model.config import MODELS
 from tam_ros.model.contrast import MOST_EVIDENCE, PromptContrast, Seeds
 from tam_ros.model.propagation import DensePropagation
+from tam_ros.networks import MODELS
 
 CONFIG = dataclasses.replace(MODELS['tam_nano'], image_size=256)
 SIDE = 32  # stride-8 cells

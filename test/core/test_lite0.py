@@ -12,12 +12,12 @@ from tam_ros.engine.export import _prepared
 from tam_ros.engine.stage_graphs import GraphMaker
 from tam_ros.engine.torch_engine import build_network
 from tam_ros.engine.tracing import compare_graph, write_graph
-from tam_ros.model.config import MODELS
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.fuse import fuse
 from tam_ros.model.lite0 import Lite0, SameConv
 from tam_ros.model.packed import activated
 from tam_ros.model.precision import narrow
+from tam_ros.networks import MODELS
 from tam_ros.weights import REPRODUCIBLE
 
 CONFIG = replace(MODELS['tam_nano'], trunk='lite0', image_size=128)

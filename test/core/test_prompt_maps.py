@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tam_ros.model.config import TAM_NANO
 from tam_ros.model.prompt_maps import OUTSIDE_LOGIT, PromptMaps
+from tam_ros.networks import TAM_NANO
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
 
 

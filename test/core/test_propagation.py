@@ -9,8 +9,8 @@ import torch
 
 from tam_ros.engine.grouping import group_matches
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.config import MODELS
 from tam_ros.model.propagation import HINTS, SUBPIXELS, DenseMemories, DensePropagation
+from tam_ros.networks import MODELS
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import find_weights

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tam_ros import weights
-from tam_ros.model.config import MODELS
+from tam_ros.networks import MODELS
 from tam_ros.paths import PathError
 from tam_ros.weights import Checkpoint, DownloadError, find_weights, weights_folder
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tam_ros.model.config import MODELS
 from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.networks import MODELS
 from training.checkpoints import export_weights, read_weights
 from training.clips import Clip, load_clip, save_clip
 from training.material import open_material

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tam_ros.model.config import MODELS
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.lite0 import STAGES, Lite0
+from tam_ros.networks import MODELS
 from training.pretrained import LeastSquares, begin, read_lite0
 
 SIDE = 128

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from tam_ros.model.config import MODELS
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
+from tam_ros.networks import MODELS
 from training.slim import slim
 
 WIDE = dataclasses.replace(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tam_ros.model.config import MODELS
 from tam_ros.model.edgetam import EdgeTAM
+from tam_ros.networks import MODELS
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.distill import Teacher
 from training.rollout import Batch, Choices, RolloutOptions, roll_out

@@ -1,10 +1,11 @@
-"""What defines a network, apart from its weights."""
+"""What defines a network, apart from its weights; known without any backend."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tam_ros.preprocess import Resampling
+
 Pooling = Literal['', 'in_logits', 'in_keys']
-Resampling = Literal['bicubic', 'area']
 Trunk = Literal['repvit', 'lite0']
 
 
