@@ -28,17 +28,21 @@ SERVICE_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Answer:
-    """All that came for one frame. index: its place among the camera's frames.
-
-    overlay_rgb: (H, W, 3) uint8. latency_ms: from the camera's stamp to the masks' arrival;
-    None for the first frame, which was held for the prompts.
-    """
+    """All that came for one frame."""
 
     index: int
+    """Its place among the camera's frames."""
     objects: list[TrackedObject]
+    """What was published of it, among them all that were prompted."""
     detection_count: int
+    """How many boxes came beside them."""
     overlay_rgb: np.ndarray
+    """(H, W, 3) uint8."""
     latency_ms: float | None
+    """From the camera's stamp to the masks' arrival.
+
+    None for the first frame, which was held for the prompts.
+    """
 
 
 class DemoClient(Node):

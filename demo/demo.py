@@ -39,18 +39,28 @@ SETTLE_S = 0.5  # for what was published before the last prompt to arrive
 
 @dataclass(frozen=True)
 class Plan:
-    """What to play and track. frame_rate_hz: the video's own; rate_hz: that of the camera."""
+    """What to play and track, and how."""
 
     video: Path
+    """The file to play."""
     frame_rate_hz: float
+    """The video's own."""
     rate_hz: float
+    """That of the camera which plays it."""
     seconds: float
+    """How long it plays, at most."""
     boxes: dict[str, tuple[int, int, int, int]]
+    """By label, x0, y0, x1, y1 in pixels of the first frame."""
     truth: Truth | None
+    """Masks of the clip that comes with the demo; None for objects that the user boxed."""
     model: str
+    """Name of the network."""
     weights: str
+    """Checkpoint, folder of graphs, or rule; empty for the model's own."""
     image_size: int
+    """Side of the network's input; 0 for the model's own."""
     engine: str
+    """torch or onnx."""
 
     @property
     def must_export(self) -> bool:

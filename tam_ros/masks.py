@@ -16,13 +16,12 @@ HOLE_LOGIT = 0.1  # a filled hole becomes just inside
 
 @dataclass(frozen=True)
 class MaskCrop:
-    """The pixels of one object inside its tight box.
-
-    box_xyxy: int, inside the image. mask: (y1 - y0, x1 - x0) bool, owned by this crop.
-    """
+    """The pixels of one object inside its tight box."""
 
     box_xyxy: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in pixels, inside the image; x1 and y1 are just outside the object."""
     mask: np.ndarray
+    """(y1 - y0, x1 - x0) bool, owned by this crop; true in each outer row and column."""
 
     @property
     def centroid_xy(self) -> tuple[float, float]:
@@ -46,11 +45,14 @@ class MaskCrop:
 
 @dataclass(frozen=True)
 class LogitCrop:
-    """Full-resolution logits of one object around its mask; x0, y0 is the top-left pixel."""
+    """Logits of one object at full resolution, around its mask."""
 
     x0: int
+    """Column of the image that the left edge is in."""
     y0: int
+    """Row of the image that the top edge is in."""
     logits: np.ndarray
+    """(h, w) float32, above 0 inside the object; one cell per pixel of the image."""
 
     def tight(self, keep: np.ndarray | None = None) -> MaskCrop | None:
         """Return the positive pixels (of those to keep) in their tight box, None without any."""

@@ -23,21 +23,28 @@ class PromptError(ValueError):
 class Prompt:
     """One prompt: clicks and a box, or a mask. Raises PromptError for other shapes and types.
 
-    Arrays may be lists, tensors or images of Pillow as well.
-    points_xy: (N, 2) or, for one, (2,) float, clicks in pixels, 0 <= x < width, 0 <= y < height.
-    point_labels: (N,) int, 1 on the object, 0 on the background; left out, all are on the object.
-    box_xyxy: (x0, y0, x1, y1) in pixels, x1 and y1 just outside the object; also as (1, 4) or its
-    two corners, (2, 2); None for no box.
-    mask: (height, width) bool or int, not 0 at the object's pixels; further axes of length 1 are
-    dropped; None for no mask. Excludes clicks and box.
-    stamp_ns: time of the frame that the prompt was made on; None for the newest.
+    Arrays may be given as lists, tensors or images of Pillow as well.
     """
 
     points_xy: np.ndarray | None = None
+    """(N, 2) float32 clicks in pixels, 0 <= x < width, 0 <= y < height.
+
+    Given (2,) is one click, None is none.
+    """
     point_labels: np.ndarray | None = None
+    """(N,) int64, 1 on the object, 0 on the background; given None, all are on the object."""
     box_xyxy: tuple[float, float, float, float] | None = None
+    """x0, y0, x1, y1 in pixels, x1 and y1 just outside the object; None for no box.
+
+    May be given as (1, 4) or as its two corners, (2, 2), too.
+    """
     mask: np.ndarray | None = None
+    """(height, width) bool or int, not 0 at the object's pixels; None for no mask.
+
+    Excludes clicks and box. Further axes of length 1 are dropped.
+    """
     stamp_ns: int | None = None
+    """Time of the frame that the prompt was made on; None for the newest."""
 
     def __post_init__(self):
         points = _read_points(self.points_xy)

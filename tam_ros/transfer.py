@@ -31,16 +31,19 @@ class ResumeRefusedError(TransferError):
 
 @dataclass(frozen=True)
 class Source:
-    """What is fetched, by which schemes, and the size above which it cannot be right.
-
-    is_known: whether the caller can tell the right content from any other, so that a part may be
-    gone on with though the server did not say of which version it was.
-    """
+    """What is fetched, and from where it may come."""
 
     url: str
+    """Address of the file."""
     most_bytes: int
+    """Size above which the content cannot be right."""
     schemes: Sequence[str] = HTTPS
+    """Of the address, and of those that it redirects to."""
     is_known: bool = False
+    """Whether the caller can tell the right content from any other.
+
+    If so, a part may be gone on with though the server did not say of which version it was.
+    """
 
 
 def fetch(source: Source, part: Part) -> None:

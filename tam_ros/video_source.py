@@ -26,24 +26,26 @@ LEAST_PART = 0.9  # of its frames and its duration that a video must have
 
 @dataclass(frozen=True)
 class Frame:
-    """image_bgr: (H, W, 3) uint8. time_s: since the first frame of the source, ascending."""
+    """A picture and its time."""
 
     image_bgr: np.ndarray
+    """(H, W, 3) uint8."""
     time_s: float
+    """Since the first frame of the source; ascends from frame to frame."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Frames to come, each once; taking them raises SourceError where the source breaks off.
-
-    rate_hz: frames per second, in the mean. count: frames in all, None where nothing says so.
-    is_live: whether frames come when they are shot, as of a webcam.
-    """
+    """Frames to come, each once."""
 
     rate_hz: float
+    """Frames per second, in the mean."""
     frames: Iterator[Frame]
+    """Raises SourceError where the source breaks off."""
     count: int | None = None
+    """Of frames in all; None where nothing says so."""
     is_live: bool = False
+    """Whether frames come when they are shot, as of a webcam."""
 
 
 def open_source(name: str, *, loop: bool = False) -> Source:

@@ -19,17 +19,22 @@ class DownloadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One published file.
+    """One published file, with one digest or none.
 
-    git_blob, sha256: digests that are published of it, one or none. Without one, a file counts
-    when it loads, and its sha256 is recorded beside it and holds from then on.
+    Without one, a file counts when it loads, and its sha256 is recorded beside it and holds from
+    then on.
     """
 
     file_name: str
+    """In the folder of weights."""
     url: str
+    """Address of the file."""
     megabytes: float
+    """Size in 10^6 bytes as published, to within 5 %."""
     git_blob: str = ''
+    """Published id of the file as a blob of git, 40 hex digits; empty if there is none."""
     sha256: str = ''
+    """Published digest, 64 hex digits; empty if there is none."""
 
     @property
     def has_digest(self) -> bool:
@@ -85,10 +90,12 @@ CHECKPOINTS = {
 
 @dataclass(frozen=True)
 class Embedded:
-    """Weights that are a part of this package; sha256 of the file."""
+    """Weights that are a part of this package."""
 
     file_name: str
+    """In the folder of what is embedded."""
     sha256: str
+    """Of the file, 64 hex digits."""
 
 
 EMBEDDED = {

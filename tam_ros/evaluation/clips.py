@@ -19,16 +19,16 @@ Masks = dict[int, np.ndarray]  # (H, W) bool by object id of the truth
 
 @dataclass(frozen=True)
 class TruthClip:
-    """A clip with ground truth.
-
-    image_files: T images of one size. truth: (T, H, W) uint8, 0 background, n = object n, 255
-    void. rate_hz: frames per second.
-    """
+    """T frames with ground truth."""
 
     name: str
+    """Of its folder."""
     image_files: Sequence[Path]
+    """T images of one size."""
     truth: np.ndarray
+    """(T, H, W) uint8: 0 is background, n is object n, 255 is void and does not count."""
     rate_hz: float = DEFAULT_RATE_HZ
+    """Frames per second."""
 
     def __len__(self) -> int:
         return len(self.truth)

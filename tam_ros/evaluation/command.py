@@ -32,10 +32,12 @@ from tam_ros.weights import DownloadError
 
 @dataclass(frozen=True)
 class Contender:
-    """A tracker to evaluate, made anew for each clip, and the prompts to give it."""
+    """What is evaluated."""
 
     make: Callable[[TruthClip], Tracker]
+    """Makes the tracker, anew for each clip."""
     prompt_kinds: Sequence[PromptKind] = PROMPT_KINDS
+    """Kinds of prompts to give it, a run with each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,28 +22,32 @@ OWNED_IOU = 0.3  # a mask is that of the truth's object that it overlaps most, f
 
 @dataclass(frozen=True)
 class Faults:
-    """What is wrong with a detector.
-
-    every: a message for every so many frames. jitter: standard deviation of edges, in box sizes.
-    misses: share of objects not detected. false_alarms: mean number in a message. latency_s:
-    smallest and largest delay of a message.
-    """
+    """What is wrong with a detector."""
 
     every: int = 3
+    """A message comes for every so many frames."""
     jitter: float = 0.05
+    """Standard deviation of each edge, in widths or heights of the object's box."""
     misses: float = 0.2
+    """Share of objects that are not detected, in [0, 1]."""
     false_alarms: float = 0.2
+    """Mean number of boxes around nothing in a message."""
     latency_s: tuple[float, float] = (0.1, 0.5)
+    """Smallest and largest delay of a message."""
     seed: int = 0
+    """Of all that is random."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a detector says of the frame at stamp_ns, when it is arrived_ns."""
+    """What a detector says of one frame."""
 
     stamp_ns: int
+    """Time of that frame."""
     arrived_ns: int
+    """When the message is here; never before the one of an earlier frame."""
     detections: Sequence[Detection]
+    """In pixels of that frame."""
 
 
 def simulate_detector(clip: TruthClip, faults: Faults) -> list[Message]:
@@ -78,17 +82,19 @@ def _detect(clip: TruthClip, t: int, faults: Faults, rng) -> list[Detection]:
 
 @dataclass
 class Follow:
-    """What became of a clip's objects.
-
-    owners: by object of the truth, the confirmed id that had it in each frame in which it was to
-    be seen, 0 for none. overlaps: J of that. lives: by id, its state in every frame. alive: ids at
-    the end.
-    """
+    """What became of a clip's objects."""
 
     owners: dict[int, list[int]] = field(default_factory=dict)
+    """By object of the truth: the confirmed id that had it, 0 for none.
+
+    One for each frame in which the object was large enough to be detected.
+    """
     overlaps: dict[int, list[float]] = field(default_factory=dict)
+    """J of the confirmed id that overlapped most, whether it had the object or not."""
     lives: dict[int, list[ObjectState]] = field(default_factory=dict)
+    """By id, its state in every frame that it was in."""
     alive: set[int] = field(default_factory=set)
+    """Ids at the end."""
 
     @property
     def tracks_per_object(self) -> float:

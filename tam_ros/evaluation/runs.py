@@ -23,35 +23,40 @@ from tam_ros.evaluation.truth_prompts import (
 
 @dataclass
 class Tracked:
-    """What a tracker answered to a clip, frame by frame.
-
-    masks: what a user has at the time of each frame; they lack objects that are not started.
-    step_ms: time of each step. refused: ids whose first prompt was refused. dropped: frames that
-    the tracker never saw.
-    """
+    """What a tracker answered to a clip, frame by frame."""
 
     tracker: str
+    """Name, such as tam_nano/fifo."""
     prompt: PromptKind
+    """Kind of the prompts that it was given, one of PROMPT_KINDS."""
     masks: list[Masks] = field(default_factory=list)
+    """What a user has at the time of each frame; without objects that are not started."""
     confidences: list[dict[int, Confidence]] = field(default_factory=list)
+    """By object of the truth in each frame; empty against the clock."""
     step_ms: list[float] = field(default_factory=list)
+    """Time of each step."""
     refused: set[int] = field(default_factory=set)
+    """Objects of the truth whose first prompt was refused."""
     dropped: int = 0
+    """Frames that the tracker never saw."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How time passes for a streamed tracker.
-
-    latency_ms: how long each frame keeps it busy; None for as long as it takes here.
-    delay_ms: what comes on top until a user has the answer, without keeping the tracker busy:
-    camera and transport. keep_newest: whether the newest of the frames that come while the
-    tracker is busy waits for its turn, as in the ROS node, instead of being dropped as well.
-    """
+    """How time passes for a streamed tracker."""
 
     latency_ms: float | None = None
+    """How long each frame keeps it busy; None for as long as it takes here."""
     delay_ms: float = 0.0
+    """What comes on top until a user has the answer: camera and transport.
+
+    It does not keep the tracker busy.
+    """
     keep_newest: bool = False
+    """Whether the newest of the frames that come while the tracker is busy waits for its turn.
+
+    That is how the ROS node does it; otherwise it is dropped like the others.
+    """
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class Output:
     """Masks, and when a user has them."""
 
     ready_ns: int
+    """On the clock of the frames."""
     masks: Masks
+    """Of all started objects, at that time where the tracker forecasts."""
 
 
 def track_clip(tracker: Tracker, clip: TruthClip, kind: PromptKind) -> Tracked:

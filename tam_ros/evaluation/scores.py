@@ -26,41 +26,51 @@ from tam_ros.evaluation.truth_prompts import PromptKind
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """One object in each frame that counts, the first of which is first_frame.
-
-    j, f: per frame. areas: its true pixels per frame, 0 where it is absent. confidences: the
-    tracker's own, None where it gave none. reacquire_s: for each time the object came back into
-    view, the seconds until it was found (see `measures`), None where it was not. first_j: of the
-    answer to its prompt, before any tracking.
-    """
+    """One object in each frame that counts."""
 
     object_id: int
+    """Of the truth."""
     first_frame: int
+    """Number of the first frame that counts."""
     j: list[float]
+    """Region similarity per frame, in [0, 1]."""
     f: list[float]
+    """Boundary accuracy per frame, in [0, 1]."""
     areas: list[int]
+    """True pixels per frame, 0 where the object is absent."""
     confidences: list[Confidence | None]
+    """The tracker's own per frame, None where it gave none."""
     reacquire_s: list[float | None]
+    """For each time the object came back into view, until it was found (see `measures`).
+
+    None where it was not.
+    """
     switches: int
+    """How often the track moved onto another object (see `measures`)."""
     is_refused: bool
+    """Whether its first prompt was; it then scores 0 in every frame."""
     first_j: float
+    """Region similarity of the answer to its prompt, before any tracking."""
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """Scores of all objects of a clip.
-
-    ms_per_frame: the median over the steps. dropped: frames that the tracker never saw.
-    streamed: the scores of the same tracker against the clock, if that was measured.
-    """
+    """Scores of all objects of a clip."""
 
     tracker: str
+    """Name, such as tam_nano/fifo."""
     clip: str
+    """Name of its folder."""
     prompt: PromptKind
+    """Kind of the prompts, one of PROMPT_KINDS."""
     objects: list[ObjectScore]
+    """Those with a frame that counts, in order of the ids."""
     ms_per_frame: float
+    """Median over the steps."""
     dropped: int = 0
+    """Frames that the tracker never saw."""
     streamed: 'ClipScore | None' = None
+    """The same tracker against the clock; None if that was not measured."""
 
 
 class FrameScore(NamedTuple):

@@ -10,31 +10,42 @@ from tam_ros.evaluation.scores import ClipScore
 
 @dataclass(frozen=True)
 class Row:
-    """The scores of one clip, or of several: means over all their objects, sums of counts.
-
-    streamed_j_and_f, dropped: against the clock, None where that was not measured. returns: how
-    often objects came back into view; reacquired: how often they were found then; reacquire_s:
-    the mean time that this took, None if there is none. first_j: of the answers to the prompts.
-    spread: the standard deviation of J&F over clips, None for one clip and for objects.
-    """
+    """The scores of one clip, or of several: means over all their objects, sums of counts."""
 
     tracker: str
+    """Name, such as tam_nano/fifo."""
     clip: str
+    """Name of its folder, or of a mean."""
     prompt: str
+    """Kind of the prompts, one of PROMPT_KINDS."""
     objects: int
+    """How many there are."""
     j: float
+    """Region similarity, in [0, 1]."""
     f: float
+    """Boundary accuracy, in [0, 1]."""
     j_and_f: float
+    """Mean of both."""
     streamed_j_and_f: float | None
+    """Against the clock; None where that was not measured."""
     dropped: int | None
+    """Frames left out against the clock; None where that was not measured."""
     id_switches: int
+    """How often tracks moved onto another object."""
     returns: int
+    """How often objects came back into view."""
     reacquired: int
+    """How many of the returns were found."""
     reacquire_s: float | None
+    """Mean time until they were; None if none was."""
     refused: int
+    """Objects whose first prompt was refused."""
     ms_per_frame: float
+    """Mean over clips of the median over steps."""
     first_j: float
+    """Region similarity of the answers to the prompts."""
     spread: float | None = None
+    """Standard deviation of J&F over clips; None for one clip and for means of objects."""
 
 
 def summarize(scores: Sequence[ClipScore], name: str = '') -> Row:

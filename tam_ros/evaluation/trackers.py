@@ -21,13 +21,12 @@ MAX_OBJECTS = 32
 
 @dataclass(frozen=True)
 class Confidence:
-    """What a tracker says of one object in one frame.
-
-    predicted_iou: in [0, 1]. presence_logit: above 0 the tracker takes the object to be there.
-    """
+    """What a tracker says of one object in one frame."""
 
     predicted_iou: float
+    """IoU of the mask with the true one as the tracker expects it, in [0, 1]."""
     presence_logit: float
+    """Above 0 the tracker takes the object to be there."""
 
 
 class Tracker:

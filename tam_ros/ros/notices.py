@@ -11,12 +11,16 @@ PERIOD_S = 10.0
 
 @dataclass
 class _Notice:
-    """What is known of one kind. unsaid: how many came since the last one that was said."""
+    """What is known of one kind."""
 
     count: int = 0
+    """How many came, said or not."""
     unsaid: int = 0
+    """How many came since the last one that was said."""
     text: str = ''
+    """Of the newest."""
     said_s: float = -math.inf
+    """When the last one was said, on the clock of the notices."""
 
 
 class Notices:

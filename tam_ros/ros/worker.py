@@ -18,11 +18,14 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be done, once the frame of a number has been; future: of who waits for it."""
+    """What is to be done between frames."""
 
     work: Callable
+    """Takes nothing; runs in the thread of the worker."""
     future: Future | None
+    """Of who waits for it; None where nobody does, and what it raises ends the worker."""
     after_frame: int
+    """Number of the offered frame that goes first; 0 for none."""
 
 
 class Worker(Generic[Frame]):
