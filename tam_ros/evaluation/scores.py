@@ -74,13 +74,18 @@ class ClipScore:
 
 
 class FrameScore(NamedTuple):
-    """One object in one frame; under is the object that its track is on (see `measures`)."""
+    """One object in one frame."""
 
     j: float
+    """Region similarity, in [0, 1]."""
     f: float
+    """Boundary accuracy, in [0, 1]."""
     area: int
+    """True pixels, 0 where the object is absent."""
     under: int
+    """The object that its track is on, 0 if on none (see `measures`)."""
     confidence: Confidence | None
+    """The tracker's own, None where it gave none."""
 
 
 def score_clip(clip: TruthClip, tracked: Tracked) -> ClipScore:
