@@ -49,6 +49,7 @@ class Part:
 
     def begin(self, offset: int, tag: str) -> None:
         """Keep the first bytes, of the version with that tag, and write after them."""
+        # Wherever this is cut off, no tag lies beside bytes of another version.
         with _storing(self._tag_path):
             self._tag_path.unlink(missing_ok=True)
         with _storing(self.path):
@@ -70,7 +71,7 @@ class Part:
     def become(self, target: Path) -> None:
         """Take the place of target; a link there is replaced, not followed."""
         with _storing(target):
-            os.fsync(self._file.fileno())
+            os.fsync(self._file.fileno())  # or a crash could leave the name without the bytes
             self.path.replace(target)
             self._tag_path.unlink(missing_ok=True)
 
@@ -120,5 +121,6 @@ def _open_ordinary(path: Path) -> BinaryIO:
 
 def _is_ordinary(opened: os.stat_result, named: os.stat_result) -> bool:
     """Return whether what was opened is a file of one name, and still that of its path."""
+    # Writing to a file of several names would change what others know by another of them.
     is_file = stat.S_ISREG(opened.st_mode) and opened.st_nlink == 1
     return is_file and os.path.samestat(opened, named)

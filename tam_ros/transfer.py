@@ -107,6 +107,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _check_scheme(url: str, schemes: Sequence[str]) -> None:
+    # urllib opens local files as well, and follows from HTTPS to HTTP and FTP.
     if urlsplit(url).scheme not in schemes:
         raise TransferError(f'{url} is not followed: only {", ".join(schemes)} is allowed')
 

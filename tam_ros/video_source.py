@@ -95,6 +95,7 @@ def _thinned(frames: Iterator[Frame], rate_hz: float) -> Iterator[Frame]:
     due_s = 0.0
     for frame in frames:
         if frame.time_s >= due_s:
+            # From the frame on where it is late: after a gap, no burst makes up for it.
             due_s = max(due_s + 1 / rate_hz, frame.time_s)
             yield frame
 

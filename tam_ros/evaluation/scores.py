@@ -109,7 +109,8 @@ def score_clip(clip: TruthClip, tracked: Tracked) -> ClipScore:
         for object_id, scores in frames.items()
         if scores
     ]
-    ms_per_frame = float(np.median(tracked.step_ms[1:] or tracked.step_ms))  # the first has none
+    # In the first step there is nothing to track yet.
+    ms_per_frame = float(np.median(tracked.step_ms[1:] or tracked.step_ms))
     return ClipScore(
         tracked.tracker, clip.name, tracked.prompt, objects, ms_per_frame, tracked.dropped
     )

@@ -55,6 +55,7 @@ def request_to_prompt(request) -> Prompt:
     """Return the prompt in an AddPrompt request; raises PromptError for a mask it cannot read."""
     stamp_ns = stamp_to_ns(request.header.stamp)
     box = request.box
+    # An offset without a size is a box that was given wrong: refused as empty, not left out.
     has_box = box.width or box.height or box.x_offset or box.y_offset
     return Prompt(
         points_xy=_points_xy(request.points),

@@ -36,6 +36,7 @@ class DetectionInput:
         self._session = session
         self._worker = worker
         self._is_posted = False  # a turn for what is due
+        # The frame of a message may have come already, and wait.
         self._inbox = Inbox(worker, self._add, MESSAGES_KEPT, after_waiting=True)
         self._waiting: list[Detection2DArray] = []
         self._dropped = 0

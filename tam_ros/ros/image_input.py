@@ -110,6 +110,7 @@ class ImageInput:
             self._warn('no_images', f'no images: {problem}')
         self.problem = problem
         if offered not in (None, self._qos.reliability) and self._override is None:
+            # The reliability of a subscription cannot be changed.
             self._node.destroy_subscription(self._subscription)
             self._qos.reliability = offered
             self._subscription = self._subscribe()

@@ -38,6 +38,8 @@ from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE
 
+# Reliable, for masks come in several pieces and lost ones are sent again; it suits subscribers of
+# either kind.
 RESULTS = QoSProfile(
     depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
@@ -164,6 +166,7 @@ class TrackerNode(Node):
         except ImageError as error:
             self._notices.warn('ignored_images', f'image ignored: {error}')
             return
+        # Parameters may be set at any time, but hold for whole frames.
         self._session.options = session_options(self)
         stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
         try:
@@ -180,7 +183,7 @@ class TrackerNode(Node):
         self._newest_header, self._fault = msg.header, ''
         if frame.reset_reason:
             self._notices.warn('resets', f'tracker reset: {frame.reset_reason}')
-        if self.context.ok():
+        if self.context.ok():  # the shutdown may have come while the frame was tracked
             self._publish(frame, image_rgb, msg.header)
         age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
@@ -199,6 +202,7 @@ class TrackerNode(Node):
     def _publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
         self._objects.publish(self._objects_message(frame, header))
         self._detections.publish(conversions.frame_to_detections(frame, header))
+        # Whole images are made only while somebody takes them.
         if self._label_image.get_subscription_count():
             labels = frame.label_image()
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))

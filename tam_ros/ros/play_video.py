@@ -82,7 +82,7 @@ class VideoPlayer(Node):
             response.message = 'playing already'
             return response
         self.destroy_timer(self._holding)
-        self._pace.wait_s(self._held_s, time.monotonic())
+        self._pace.wait_s(self._held_s, time.monotonic())  # as if the held frame were shown now
         self._play()
         response.success = True
         return response
@@ -108,6 +108,7 @@ class VideoPlayer(Node):
 
     def _publish_next(self) -> None:
         if self._next is None:
+            # The process ends next, and with it what has not been sent.
             self._info.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
             self.done = True
             return

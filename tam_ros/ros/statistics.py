@@ -12,6 +12,7 @@ class RollingStatistics:
     """When the last frames were done, how old each was then and how long it took."""
 
     def __init__(self, length: int = 300):
+        # Copied before it is gone through: another thread adds to it meanwhile.
         self._frames: deque[tuple[float, float, float]] = deque(maxlen=length)
 
     def add(self, latency_s: float, processing_s: float) -> None:
