@@ -12,6 +12,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 from tam_ros.prompts import PromptError, check_prompt
 from tam_ros.ros import conversions
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 
 
@@ -96,11 +97,16 @@ def test_objects_and_detections_of_a_frame_agree():
     logits = np.full((4, 4), -1, np.float32)
     logits[1:3, 1:3] = 1
     masks = FrameMasks({2: logits}, (8, 6), exclusive=True)
-    seen = ObjectResult(2, 'cup', ObjectState.TRACKED, 0.75, logits, masks)
-    hidden = ObjectResult(5, 'plate', ObjectState.LOST, 0.0, -logits, masks)
+    seen = ObjectResult(
+        2, 'cup', ObjectState.TRACKED, Observation(0, 9, logits, 5.0, 0.75), True, masks
+    )
+    hidden = ObjectResult(
+        5, 'plate', ObjectState.LOST, Observation(0, 9, -logits, -5.0, 0.75), False, masks
+    )
     frame, header = FrameResult(9, (8, 6), (seen, hidden)), header_at(9)
     objects = conversions.frame_to_objects(frame, header)
     assert [(o.id, o.label, o.state) for o in objects.objects] == [(2, 'cup', 1), (5, 'plate', 3)]
+    assert [o.score for o in objects.objects] == [0.75, 0.0]
     box = objects.objects[0].box
     assert conversions.roi_to_box(box) == seen.box_xyxy
     assert (pixels_of(objects.objects[0].mask) == seen.mask.mask * 255).all()
