@@ -11,21 +11,29 @@ Trunk = Literal['repvit', 'lite0']
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the two families share; image_size is the side in pixels of the square input.
-
-    It is not part of the weights: any multiple of `step` works with the same checkpoint.
-    resampling: how images came to its size when it was trained, so how they should now.
-    """
+    """What the two families share."""
 
     image_size: int = 1024
+    """Side in pixels of the square input.
+
+    Not part of the weights: any multiple of `step` works with the same checkpoint.
+    """
     model_dim: int = 256
+    """Channels of the encoded image, of attention and of an object pointer."""
     memory_dim: int = 64
+    """Channels of a token of a memory."""
     memory_layers: int = 2
+    """Layers of memory attention."""
     attention_ffn_dim: int = 2048
+    """Hidden channels of the feed-forward part of such a layer."""
     decoder_ffn_dim: int = 2048
+    """Hidden channels of the feed-forward parts of the mask decoder."""
     decoder_heads: int = 8
+    """Heads of the attentions of the mask decoder."""
     recent_memories: int = 6
+    """How many memories of frames without a prompt are attended to, at most."""
     resampling: Resampling = 'bicubic'
+    """How images came to its size when it was trained, so how they should now."""
 
     def __post_init__(self):
         if self.image_size <= 0 or self.image_size % self.step:
@@ -74,21 +82,33 @@ class NetworkConfig:
 class EdgeTAMConfig(NetworkConfig):
     """Sizes of one EdgeTAM network; the defaults are the published model (arXiv 2501.07256).
 
-    propagation and prompt_maps add cues that the published model has not; see the modules of
-    these names, and `contrast`, which belongs to prompt_maps and needs the keys of propagation.
-    match_dim: channels of such a key, its place included; fast kernels want a multiple of 16.
-    trunk: 'repvit', of widths and depths, or 'lite0', which has one shape.
+    The published model has neither `propagation` nor `prompt_maps`.
     """
 
     trunk: Trunk = 'repvit'
+    """'repvit', of `widths` and `depths`, or 'lite0', which has one shape."""
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    """Channels of the stages, of strides 4 to 32."""
     depths: tuple[int, int, int, int] = (2, 2, 14, 2)
+    """Blocks of the stages."""
     perceiver_depth: int = 2
+    """Layers of the perceiver that compresses memories."""
     global_latents: int = 256
+    """Tokens of a memory that see the whole map."""
     grid_latents: int = 256
+    """Tokens of a memory that see a window each; a square number."""
     propagation: bool = False
+    """Whether masks are carried by dense matching (see `model.propagation`)."""
     match_dim: int = 32
+    """Channels of a key of `propagation`, its place included.
+
+    Fast kernels want a multiple of 16.
+    """
     prompt_maps: bool = False
+    """Whether the decoder sees prompts as maps (see `model.prompt_maps` and `contrast`).
+
+    Needs the keys of `propagation`.
+    """
 
     @property
     def step(self) -> int:
@@ -113,19 +133,23 @@ class EdgeTAMConfig(NetworkConfig):
 
 @dataclass(frozen=True)
 class EfficientTAMConfig(NetworkConfig):
-    """Sizes of one EfficientTAM network (arXiv 2411.18933); the defaults are the published -Ti.
-
-    trunk_width and trunk_heads: of the plain ViT. window: side of its attention windows, in
-    patches. pooling: how memory attention averages tokens two by two (section 3.2 of the paper):
-    'in_logits' is its equation 5, 'in_keys' its equation 6, '' attends to all of them.
-    """
+    """Sizes of one EfficientTAM network (arXiv 2411.18933); the defaults are the published -Ti."""
 
     memory_layers: int = 4
+    """Layers of memory attention."""
     trunk_width: int = 192
+    """Channels of the plain ViT."""
     trunk_heads: int = 3
+    """Heads of its attentions."""
     trunk_depth: int = 12
+    """Its blocks."""
     window: int = 14
+    """Side of its attention windows, in patches."""
     pooling: Pooling = ''
+    """How memory attention averages tokens two by two (section 3.2 of the paper).
+
+    'in_logits' is its equation 5, 'in_keys' its equation 6; '' attends to all of them.
+    """
 
     @property
     def step(self) -> int:
