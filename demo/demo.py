@@ -149,7 +149,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         model=options.model,
         weights=check_weights(options),
         image_size=options.image_size,
-        engine=EngineChoice(options.model, options.weights, name=options.engine).engine,
+        engine=EngineChoice(options.model, options.weights, engine=options.engine).resolved_engine,
     )
 
 

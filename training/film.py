@@ -117,7 +117,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     engine = load_engine(
-        EngineChoice('tam_nano', args.weights, name='torch', image_size=args.image_size)
+        EngineChoice('tam_nano', args.weights, engine='torch', image_size=args.image_size)
     )
     args.out.mkdir(parents=True, exist_ok=True)
     for path in list_files(args.labels, ('.json',)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tam_ros.engine.base import Engine, EngineError, NumericMode
+from tam_ros.engine.base import NUMERIC_MODES, Engine, EngineError, NumericMode
 from tam_ros.engine.embedded import (
     embedded_sizes,
     has_embedded_graphs,
@@ -12,6 +12,7 @@ from tam_ros.engine.embedded import (
 )
 from tam_ros.engine.graphs import PRECISIONS, Manifest, manifest_path, read_manifest
 from tam_ros.networks import MODELS
+from tam_ros.options import option
 from tam_ros.paths import user_path
 from tam_ros.weights import EMBEDDED, EMBEDDED_FOLDER, export_folder, find_weights
 
@@ -24,28 +25,65 @@ ENGINE_PRECISIONS: tuple[EnginePrecision, ...] = ('', 'fp32', 'bf16', 'fp16')
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine to be loaded.
+    """Which network tracks, and what runs it.
 
-    weights: for torch a checkpoint file, for onnx a folder that `export_onnx` made; empty for the
-    model's own. name: empty for onnx where weights is a folder, or empty and the model's graphs
-    come with the package; else torch. image_size: 0 for the model's own, or what was exported.
-    precision: empty for fp32, or what was exported. threads: on the CPU, 0 for all cores.
+    Loading checks the values: what is allowed depends on the model and on the device.
     """
 
-    model: str
-    weights: str = ''
-    name: EngineName | Literal[''] = ''
-    image_size: int = 0
-    mode: NumericMode = 'interactive'
-    device: str = 'cpu'
-    precision: EnginePrecision = ''
-    threads: int = 0
+    model: str = option(
+        'tam_nano',
+        'Network to track with: tam_nano, small and with weights of its own, edgetam, '
+        'or efficienttam_s, efficienttam_ti, each also with _1, _2 or _512x512.',
+        choices=tuple(MODELS),
+        live=False,
+    )
+    weights: str = option(
+        '',
+        'Checkpoint file (.pt or .safetensors); empty for those that come with tam_nano, or that '
+        'download_weights fetched. With engine onnx, the folder that export_onnx made. '
+        "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
+        live=False,
+    )
+    engine: EngineName | Literal[''] = option(
+        '',
+        'What runs the network: torch (PyTorch) or onnx (ONNX Runtime). Empty: onnx for tam_nano '
+        'with its own weights and wherever weights is a folder, torch otherwise.',
+        choices=ENGINE_CHOICES,
+        live=False,
+    )
+    device: str = option(
+        'cpu',
+        'Where the network runs: cpu, cuda or cuda:N; with engine onnx also tensorrt.',
+        live=False,
+    )
+    precision: EnginePrecision = option(
+        '',
+        'Floating-point type of the network: fp32, bf16, fp16 (on GPUs); empty for fp32, or what '
+        'was exported.',
+        choices=ENGINE_PRECISIONS,
+        live=False,
+    )
+    image_size: int = option(
+        0,
+        "Side of the network input in pixels; 0 for the model's own.",
+        between=(0, 2048),
+        live=False,
+    )
+    mode: NumericMode = option(
+        'interactive',
+        'interactive adds what helps with clicks; benchmark computes what published results do.',
+        choices=NUMERIC_MODES,
+        live=False,
+    )
+    threads: int = option(
+        0, 'CPU threads of the network; 0 for all cores.', between=(0, 256), live=False
+    )
 
     @property
-    def engine(self) -> EngineName:
+    def resolved_engine(self) -> EngineName:
         """What runs the network. That does not depend on what is installed."""
-        if self.name:
-            return self.name
+        if self.engine:
+            return self.engine
         if self.weights:
             return 'onnx' if user_path(self.weights).is_dir() else 'torch'
         return 'onnx' if embedded_sizes(self.model) else 'torch'
@@ -54,9 +92,9 @@ class EngineChoice:
 def load_engine(choice: EngineChoice) -> Engine:
     """Load an engine; raises EngineError, CheckpointError, PathError or DownloadError."""
     loaders = {'torch': _load_torch, 'onnx': _load_onnx}
-    if choice.engine not in loaders:
-        raise EngineError(f'engine {choice.name!r} is unknown: choose from {", ".join(ENGINES)}')
-    return loaders[choice.engine](choice)
+    if choice.resolved_engine not in loaders:
+        raise EngineError(f'engine {choice.engine!r} is unknown: choose from {", ".join(ENGINES)}')
+    return loaders[choice.resolved_engine](choice)
 
 
 def _load_torch(choice: EngineChoice) -> Engine:

@@ -117,7 +117,7 @@ def list_contenders(args) -> list[Contender]:
         EngineChoice(
             args.model,
             args.weights,
-            name=args.engine,
+            engine=args.engine,
             image_size=args.image_size,
             device=args.device,
             precision=args.precision,

@@ -12,7 +12,8 @@ import numpy as np
 from tam_ros.evaluation.clips import TruthClip
 from tam_ros.evaluation.measures import region_similarity
 from tam_ros.masks import tight_crop
-from tam_ros.tracker.detector import Detection, DetectionFeed, DetectionOptions
+from tam_ros.tracker.detector import Detection, DetectionFeed
+from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.results import ObjectState
 from tam_ros.tracker.session import Session
 

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image as Pillow
 from sensor_msgs.msg import CompressedImage, Image
 
+from tam_ros.options import check_options, option
+
 # encoding: (channels, OpenCV conversion to RGB; None for what is RGB already)
 _8_BITS = {
     'rgb8': (3, None),
@@ -56,15 +58,22 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """How image messages are read.
+    """How image messages are read; raises ValueError for a value that is not allowed."""
 
-    max_image_pixels: width x height up to which images are decoded.
-    significant_bits: how many bits of a 16-bit channel a camera uses; brighter values are white.
-    0: each image's own range is used, from its darkest to its brightest pixels.
-    """
+    max_image_pixels: int = option(
+        36_000_000,
+        'Width x height up to which images are decoded; larger ones are ignored.',
+        between=(1024, 178_000_000),  # where Pillow refuses to read a header
+    )
+    significant_bits: int = option(
+        16,
+        'Bits that the camera uses of a 16-bit channel: brighter values are white. 0: from the '
+        'darkest to the brightest pixels of each image, as for thermal cameras.',
+        between=(0, 16),
+    )
 
-    max_image_pixels: int = 36_000_000
-    significant_bits: int = 16
+    def __post_init__(self):
+        check_options(self)
 
 
 DEFAULT_OPTIONS = ImageOptions()

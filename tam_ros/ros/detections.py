@@ -8,9 +8,10 @@ from vision_msgs.msg import Detection2DArray
 from tam_ros.prompts import PromptError
 from tam_ros.ros.conversions import message_to_detections, stamp_to_ns
 from tam_ros.ros.inbox import Inbox
-from tam_ros.ros.parameters import detection_options
+from tam_ros.ros.parameters import read_options
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.detector import DetectionFeed, Outcome
+from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.session import Session
 
 MESSAGES_KEPT = 8  # that wait; then the oldest gives way
@@ -112,7 +113,7 @@ class DetectionInput:
 
     def _apply(self, msg: Detection2DArray) -> None:
         try:
-            options = detection_options(self._node)
+            options = read_options(self._node, DetectionOptions)
             detections = message_to_detections(msg, self._refuse)
             self._say(self._feed.apply(detections, _stamp_ns(msg), options))
         except PromptError as error:

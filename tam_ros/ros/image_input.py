@@ -9,7 +9,8 @@ from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolic
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from tam_ros.ros.parameters import Setting, declare
+from tam_ros.options import Option
+from tam_ros.ros.parameters import declare
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -20,10 +21,11 @@ BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABL
 FOLLOW_PERIOD_S = 0.5
 AS_OFFERED = 'system_default'
 RELIABILITIES = {'best_effort': BEST_EFFORT, 'reliable': RELIABLE, AS_OFFERED: None}
-RELIABILITY = Setting(
+RELIABILITY = Option(
     AS_OFFERED,
     f'Reliability of the subscription to the camera; {AS_OFFERED} for what the camera offers.',
     choices=tuple(RELIABILITIES),
+    live=False,
 )
 RAW_TYPE, COMPRESSED_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 SUFFIX = '/compressed'

@@ -21,18 +21,20 @@ from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
-from tam_ros.ros.decoding import ImageError, compressed_to_rgb, image_to_rgb
+from tam_ros.ros.decoding import ImageError, ImageOptions, compressed_to_rgb, image_to_rgb
 from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message, starting_message
 from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.notices import Notices
 from tam_ros.ros.overlay import draw_overlay
-from tam_ros.ros.parameters import declare_parameters, image_options, session_options
+from tam_ros.ros.parameters import NodeOptions, declare_parameters, read_options
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import MAX_HORIZON_S, reaches
+from tam_ros.tracker.memory_options import MemoryOptions
+from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
@@ -78,7 +80,7 @@ class TrackerNode(Node):
             self,
             self._worker.offer,
             self._notices.warn,
-            compressed=self._value('image_transport') == 'compressed',
+            compressed=self._options().image_transport == 'compressed',
         )
         # Not in ROS time, which may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -95,8 +97,8 @@ class TrackerNode(Node):
 
     # -- set-up -----------------------------------------------------------------------------
 
-    def _value(self, parameter: str):
-        return self.get_parameter(parameter).value
+    def _options(self) -> NodeOptions:
+        return read_options(self, NodeOptions)
 
     def _start_tracking(self) -> tuple[Engine, Session]:
         """Load in the worker, which may last; publish meanwhile that the node starts.
@@ -104,8 +106,8 @@ class TrackerNode(Node):
         Only one thread may ever compute (see `TorchEngine`), or a frame takes half as long again.
         """
         name = self.get_fully_qualified_name()
-        choice = self._engine_choice()
-        what = f'{choice.model} with {choice.engine} on {choice.device}'
+        choice = read_options(self, EngineChoice)
+        what = f'{choice.model} with {choice.resolved_engine} on {choice.device}'
         self.get_logger().info(f'starting: {what}')
         tracking = self._worker.submit(self._load)
         while not tracking.done():
@@ -116,33 +118,22 @@ class TrackerNode(Node):
 
     def _load(self) -> tuple[Engine, Session]:
         engine = self._load_engine()
+        memory = read_options(self, MemoryOptions)
         session = Session(
             engine,
-            session_options(self),
-            max_objects=self._value('max_objects'),
-            max_prompted_frames=self._value('max_prompted_frames'),
-            policy=make_policy(self._value('memory_policy')),
+            read_options(self, SessionOptions),
+            max_objects=memory.max_objects,
+            max_prompted_frames=memory.max_prompted_frames,
+            policy=make_policy(memory.memory_policy),
         )
         session.warm_up()
         return engine, session
 
     def _load_engine(self) -> Engine:
-        engine = load_engine(self._engine_choice())
+        engine = load_engine(read_options(self, EngineChoice))
         if engine.spec.weights == REPRODUCIBLE:
             self.get_logger().warning('untrained weights, made by rule: the masks mean nothing')
         return engine
-
-    def _engine_choice(self) -> EngineChoice:
-        return EngineChoice(
-            self._value('model'),
-            self._value('weights'),
-            name=self._value('engine'),
-            image_size=self._value('image_size'),
-            mode=self._value('mode'),
-            device=self._value('device'),
-            precision=self._value('precision'),
-            threads=self._value('threads'),
-        )
 
     def _create_publishers(self) -> None:
         self._objects = self._results_publisher(TrackedObjectArray, '~/objects')
@@ -167,7 +158,7 @@ class TrackerNode(Node):
             self._notices.warn('ignored_images', f'image ignored: {error}')
             return
         # Parameters may be set at any time, but hold for whole frames.
-        self._session.options = session_options(self)
+        self._session.options = read_options(self, SessionOptions)
         stamp_ns = conversions.stamp_to_ns(msg.header.stamp)
         try:
             frame = self._session.step(image_rgb, stamp_ns, frame_id=msg.header.frame_id)
@@ -194,7 +185,7 @@ class TrackerNode(Node):
         self._notices.warn(_key(why), f'image left out: {why.text}')
 
     def _decode(self, msg: Image | CompressedImage):
-        options = image_options(self)
+        options = read_options(self, ImageOptions)
         if isinstance(msg, CompressedImage):
             return compressed_to_rgb(msg, options)
         return image_to_rgb(msg, options)
@@ -208,7 +199,7 @@ class TrackerNode(Node):
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
         if self._overlay.get_subscription_count():
             drawn = draw_overlay(
-                image_rgb, frame, self._value('overlay_opacity'), warn=self._notices.warn
+                image_rgb, frame, self._options().overlay_opacity, warn=self._notices.warn
             )
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
 
@@ -222,7 +213,10 @@ class TrackerNode(Node):
                 "after the image's stamp; is the camera's clock that of this node?",
             )
         return conversions.frame_to_objects(
-            frame, header, forecast_ns=forecast_ns, forecast_masks=self._value('forecast_masks')
+            frame,
+            header,
+            forecast_ns=forecast_ns,
+            forecast_masks=self._options().forecast_masks,
         )
 
     def _end_by_failure(self) -> None:

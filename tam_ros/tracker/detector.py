@@ -13,25 +13,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
-from tam_ros.tracker.options import check_ranges
+from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.visibility import Sighting
-
-DETECTION_RANGES = {
-    'min_score': (0.0, 1.0),
-    'new_score': (0.0, 1.0),
-    'match_iou': (0.05, 1.0),
-    'known_iou': (0.0, 1.0),
-    'double_iou': (0.05, 1.0),
-    'confirm_hits': (0, 100),
-    'drop_misses': (1, 100),
-    'weak_iou': (0.0, 1.0),
-    'correct_s': (0.0, 3600.0),
-    'max_boxes': (1, 1000),
-    'max_new': (0, 255),
-    'max_per_class': (0, 255),
-}
 
 
 @dataclass(frozen=True)
@@ -43,39 +28,6 @@ class Detection:
     score: float
     """The detector's confidence, in [0, 1]."""
     label: str = ''
-
-
-@dataclass(frozen=True)
-class DetectionOptions:
-    """What is made of detections; raises ValueError for what is out of `DETECTION_RANGES`.
-
-    min_score: detections below it are ignored. new_score: only those above it start objects.
-    match_iou: IoU of masks from which a detection is a tracked object, seen again.
-    known_iou: from which it is no new object. double_iou: from which two new ones, or a TENTATIVE
-    object and an older one, are the same.
-    confirm_hits: how often a TENTATIVE object must be detected again to be confirmed; 0 starts
-    none. drop_misses: after how many messages in a row without it, it is dropped.
-    weak_iou: predicted IoU below which a tracked object is corrected by a detection that
-    matches; correct_s: seconds before it may be corrected again.
-    max_boxes: of a message, the best ones. max_new: objects that came from detections at a time.
-    max_per_class: objects of one label; 0 for no limit.
-    """
-
-    min_score: float = 0.5
-    new_score: float = 0.7
-    match_iou: float = 0.5
-    known_iou: float = 0.1
-    double_iou: float = 0.7
-    confirm_hits: int = 1
-    drop_misses: int = 3
-    weak_iou: float = 0.5
-    correct_s: float = 0.5
-    max_boxes: int = 32
-    max_new: int = 16
-    max_per_class: int = 0
-
-    def __post_init__(self):
-        check_ranges(self, DETECTION_RANGES)
 
 
 @dataclass

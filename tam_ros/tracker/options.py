@@ -1,76 +1,140 @@
-"""What may change while a session runs."""
+"""Options of a session and of the use of detections: what may change while they run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tam_ros.options import check_options, option
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S, ForecastTime
-
-RANGES = {  # smallest and largest value of each number
-    'lost_after_s': (0.0, 3600.0),
-    'confirm_s': (0.0, 10.0),
-    'exit_ratio': (0.0, 1.0),
-    'entry_ratio': (0.0, 1.0),
-    'max_growth': (1.0, 1000.0),
-    'max_move': (0.01, 1000.0),
-    'forecast_ms': (0.0, MAX_HORIZON_S * 1e3),
-    'history_s': (0.0, 10.0),
-    'history_frames': (1, 1000),
-    'history_mb': (0.0, 65536.0),
-    'max_prompt_points': (1, 1000),
-}
-
-
-def check_ranges(options, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise ValueError for an attribute that is not between its smallest and largest value."""
-    for name, (low, high) in ranges.items():
-        if not low <= getattr(options, name) <= high:
-            raise ValueError(f'{name} {getattr(options, name):g}: use {low:g} to {high:g}')
 
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What may change while a session runs; raises ValueError for what is out of `RANGES`.
+    """When masks are believed, what is forecast, and how far back prompts may reach.
 
-    lost_after_s: seconds without being visible after which an object counts as LOST.
-    exclusive_masks: whether each pixel goes to the one object with the best logit there.
-
-    forecast: what time objects are forecast for: that of publishing, or forecast_ms after the
-    frame's; with 'none' their motion is not followed.
-
-    history_s, history_frames, history_mb: how long, how many and how much (MiB) of the newest
-    frames are kept encoded, for prompts that come late; the newest frame always is.
-
-    max_prompt_points: clicks that an object may have on one frame; each takes time.
-
-    The others say when a mask is withheld (see `visibility`); ratios are parts of the quality
-    that the object's masks usually have, and a benchmark engine uses none of them:
-    confirm_s: seconds that a weak mask must last to be believed, or a doubtful one not to be.
-    exit_ratio: a mask below it is doubtful; 0 doubts none.
-    entry_ratio: a mask above it is believed at once, wherever it is.
-    max_growth, max_move: change of area (as a factor, either way), and distance (in object
-    sizes), that a mask below entry_ratio may have within a quarter of a second.
+    `visibility` says when masks are withheld; with a benchmark engine none is. With forecast none,
+    no motion is followed. The newest frame is kept whatever the history may hold. Raises
+    ValueError for a value that is not allowed.
     """
 
-    lost_after_s: float = 2.0
-    exclusive_masks: bool = True
-    forecast: ForecastTime = 'none'
-    forecast_ms: float = 100.0
-    confirm_s: float = 0.15
-    exit_ratio: float = 0.3
-    entry_ratio: float = 0.7
-    max_growth: float = 6.0
-    max_move: float = 1.0
-    history_s: float = 1.0
-    history_frames: int = 32
-    history_mb: float = 256.0
-    max_prompt_points: int = 100
+    lost_after_s: float = option(
+        2.0, 'Seconds unseen until an object counts as LOST.', between=(0.0, 3600.0)
+    )
+    confirm_s: float = option(
+        0.15,
+        'Seconds that weak masks must last until a hidden object counts as visible again, and '
+        'doubtful ones until a visible object counts as hidden.',
+        between=(0.0, 10.0),
+    )
+    exit_ratio: float = option(
+        0.3,
+        "Masks of less than this part of the object's usual quality are doubtful; 0: none.",
+        between=(0.0, 1.0),
+    )
+    entry_ratio: float = option(
+        0.7,
+        "A mask of at least this part of the object's usual quality is believed at once.",
+        between=(0.0, 1.0),
+    )
+    max_growth: float = option(
+        6.0,
+        'A mask below entry_ratio is withheld if its area is larger or smaller than usual by more '
+        'than this factor (for gaps over 0.25 s, in proportion more).',
+        between=(1.0, 1000.0),
+    )
+    max_move: float = option(
+        1.0,
+        'A mask below entry_ratio is withheld if it is farther from the last one than this, in '
+        'sizes of the object (for gaps over 0.25 s, in proportion more).',
+        between=(0.01, 1000.0),
+    )
+    exclusive_masks: bool = option(
+        True, 'Give each pixel to one object only, that with the best logit.'
+    )
+    forecast: ForecastTime = option(
+        'none',
+        'What time objects are forecast for: none, publish_time (when the result goes out), or '
+        'fixed_ms (forecast_ms after the image).',
+        choices=FORECAST_TIMES,
+    )
+    forecast_ms: float = option(
+        100.0,
+        'Milliseconds from the image to the forecast, with fixed_ms.',
+        between=(0.0, MAX_HORIZON_S * 1e3),
+    )
+    history_s: float = option(
+        1.0,
+        'Seconds for which frames are kept, encoded, for prompts and detections that come late.',
+        between=(0.0, 10.0),
+    )
+    history_frames: int = option(32, 'Frames that are kept so at most.', between=(1, 1000))
+    history_mb: float = option(
+        256.0, 'MiB that they may take, on the device.', between=(0.0, 65536.0)
+    )
+    max_prompt_points: int = option(
+        100,
+        'Points of one prompt, clicks before it on the same frame included.',
+        between=(1, 1000),
+    )
 
     def __post_init__(self):
-        if self.forecast not in FORECAST_TIMES:
-            raise ValueError(f'forecast {self.forecast!r}: use {", ".join(FORECAST_TIMES)}')
-        check_ranges(self, RANGES)
+        check_options(self)
 
     def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
         """Return the time to forecast a frame for that is published at publish_ns, if any."""
         fixed_ns = stamp_ns + round(self.forecast_ms * 1e6)
         return {'none': None, 'publish_time': publish_ns, 'fixed_ms': fixed_ns}[self.forecast]
+
+
+@dataclass(frozen=True)
+class DetectionOptions:
+    """What is made of detections; raises ValueError for a value that is not allowed."""
+
+    min_score: float = option(0.5, 'Detections below are ignored.', between=(0.0, 1.0))
+    new_score: float = option(
+        0.7, 'Only detections from here on start objects, or correct them.', between=(0.0, 1.0)
+    )
+    match_iou: float = option(
+        0.5,
+        'IoU of masks from which a detection is a tracked object, seen again.',
+        between=(0.05, 1.0),
+    )
+    known_iou: float = option(
+        0.1,
+        'IoU with any tracked mask from which a detection is no new object.',
+        between=(0.0, 1.0),
+    )
+    double_iou: float = option(
+        0.7,
+        'IoU from which two new detections, or a TENTATIVE object and an older one, are the same.',
+        between=(0.05, 1.0),
+    )
+    confirm_hits: int = option(
+        1,
+        'How often a TENTATIVE object must be detected again to be confirmed; 0: detections '
+        'start no objects.',
+        between=(0, 100),
+    )
+    drop_misses: int = option(
+        3,
+        'After how many messages in a row without it a TENTATIVE object is dropped.',
+        between=(1, 100),
+    )
+    weak_iou: float = option(
+        0.5,
+        'Objects whose mask has a predicted IoU below are corrected by a detection that matches.',
+        between=(0.0, 1.0),
+    )
+    correct_s: float = option(
+        0.5, 'Seconds before an object may be corrected again.', between=(0.0, 3600.0)
+    )
+    max_boxes: int = option(
+        32, 'Boxes of a message that are looked at, the best ones.', between=(1, 1000)
+    )
+    max_new: int = option(16, 'Objects at a time that came from detections.', between=(0, 255))
+    max_per_class: int = option(
+        0,
+        'Objects of one label at a time, for detections to start more; 0: any.',
+        between=(0, 255),
+    )
+
+    def __post_init__(self):
+        check_options(self)

@@ -38,7 +38,8 @@ def test_folder_holds_nothing_but_what_the_manifests_name():
 @pytest.mark.parametrize('size', SIZES)
 def test_graphs_track_as_pytorch_does(frames, size):
     onnx, torch = (
-        load_engine(EngineChoice(MODEL, name=name, image_size=size)) for name in ('onnx', 'torch')
+        load_engine(EngineChoice(MODEL, engine=name, image_size=size))
+        for name in ('onnx', 'torch')
     )
     assert_same_logits(track(onnx, frames[:6]), track(torch, frames[:6]))
 
@@ -89,12 +90,12 @@ def test_damaged_and_missing_files_are_named(folder, name):
 
 def test_what_runs_follows_from_what_is_asked(tmp_path):
     def engine(model=MODEL, weights='', **options):
-        return EngineChoice(model, weights, **options).engine
+        return EngineChoice(model, weights, **options).resolved_engine
 
     assert engine() == engine(precision='bf16') == engine(image_size=640) == 'onnx'
-    assert engine('edgetam') == engine(name='torch') == 'torch'
+    assert engine('edgetam') == engine(engine='torch') == 'torch'
     assert engine(weights='mine.safetensors') == engine(weights='reproducible') == 'torch'
-    assert engine('edgetam', str(tmp_path)) == engine('edgetam', name='onnx') == 'onnx'
+    assert engine('edgetam', str(tmp_path)) == engine('edgetam', engine='onnx') == 'onnx'
 
 
 def test_default_engine_says_what_runs():

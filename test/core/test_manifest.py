@@ -128,7 +128,7 @@ def test_a_graph_that_is_missing_or_another_is_named(folder):
 
 
 def load(weights):
-    return load_engine(EngineChoice('efficienttam_ti', str(weights), name='onnx'))
+    return load_engine(EngineChoice('efficienttam_ti', str(weights), engine='onnx'))
 
 
 def test_what_is_no_graph_is_one_line(folder):

@@ -151,7 +151,7 @@ def test_device_that_is_not_here_is_named_with_those_that_are(folder):
 
 def test_engine_of_another_model_or_size_is_named(folder):
     def load(model='tam_nano', **options):
-        return load_engine(EngineChoice(model, str(folder), name='onnx', **options))
+        return load_engine(EngineChoice(model, str(folder), engine='onnx', **options))
 
     with pytest.raises(EngineError, match='exported with model tam_nano, asked for is edgetam'):
         load('edgetam')
@@ -168,12 +168,12 @@ def test_folder_of_older_embedded_weights_is_named(folder, monkeypatch, tmp_path
     change_manifest(folder, weights_sha256='0' * 64)
     shutil.copytree(folder, tmp_path / 'onnx' / 'tam_nano')
     with pytest.raises(EngineError, match='other weights .* than those that come with tam_nano'):
-        load_engine(EngineChoice('tam_nano', name='onnx', image_size=256))
+        load_engine(EngineChoice('tam_nano', engine='onnx', image_size=256))
 
 
 def test_unknown_engine_is_named():
     with pytest.raises(EngineError, match="engine 'caffe' is unknown: choose from torch, onnx"):
-        load_engine(EngineChoice('tam_nano', name='caffe'))
+        load_engine(EngineChoice('tam_nano', engine='caffe'))
 
 
 def test_command_line_names_what_cannot_be_exported(tmp_path, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tam_ros.tracker.observation import Observation
-from tam_ros.tracker.options import RANGES, SessionOptions
+from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.visibility import Sighting, Verdict, Visibility, mask_quality
 
 OPTIONS = SessionOptions(confirm_s=0.2, exit_ratio=0.3, entry_ratio=0.7, max_growth=6)
@@ -130,10 +130,3 @@ def test_no_presence_or_no_pixel_is_not_seen():
     assert Observation(0, 0, np.ones((4, 4), np.float32), 0.0, 0.9).sighting is None
     assert Observation(0, 0, np.full((4, 4), -1, np.float32), 5.0, 0.9).sighting is None
     assert mask_quality(-1.0, 0.9) == 0
-
-
-@pytest.mark.parametrize(('name', 'low_high'), RANGES.items())
-def test_options_out_of_range_are_named(name, low_high):
-    for value in (low_high[0] - 1, low_high[1] * 2):
-        with pytest.raises(ValueError, match=f'{name} {value:g}: use'):
-            SessionOptions(**{name: value})
