@@ -45,10 +45,10 @@ class NodeOptions:
 
 
 PREFIXES = {  # what the names of each group's parameters begin with
-    NodeOptions: '',
-    ImageOptions: '',
     EngineChoice: '',
     MemoryOptions: '',
+    NodeOptions: '',
+    ImageOptions: '',
     SessionOptions: '',
     DetectionOptions: 'detections.',
 }

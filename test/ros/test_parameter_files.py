@@ -1,0 +1,118 @@
+"""What users read of parameters, in track.yaml, README and launch arguments, is as options say."""
+
+import ast
+import math
+import re
+from pathlib import Path
+
+import pytest
+import write_parameters
+import yaml
+
+from tam_ros.options import options_of
+from tam_ros.ros.decoding import ImageOptions
+from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
+
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
+OTHER_ARGUMENTS = {'image', 'detections', 'params_file', 'namespace', 'rviz'}
+WRITE = 'run python tools/write_parameters.py'
+
+
+def readme() -> str:
+    return write_parameters.README.read_text()
+
+
+def flat(parameters: dict, prefix: str = '') -> dict:
+    """Return nested parameters by their full names."""
+    named = {}
+    for name, value in parameters.items():
+        inner = isinstance(value, dict)
+        named |= flat(value, f'{prefix}{name}.') if inner else {prefix + name: value}
+    return named
+
+
+def launch_file() -> ast.Module:
+    return ast.parse(LAUNCH_FILE.read_text())
+
+
+def overrides() -> tuple[str, ...]:
+    """Return the parameters that have a launch argument of their own."""
+    values = [n.value for n in launch_file().body if isinstance(n, ast.Assign)]
+    (names,) = [ast.literal_eval(v) for v in values if isinstance(v, ast.Tuple)]
+    return names
+
+
+def test_parameter_file_is_as_the_options_say():
+    assert write_parameters.PARAMETER_FILE.read_text() == write_parameters.parameter_file(), WRITE
+
+
+def test_tables_of_the_readme_are_as_the_options_say():
+    assert readme() == write_parameters.readme(readme()), WRITE
+
+
+def test_parameter_file_holds_every_parameter_with_its_default():
+    content = yaml.safe_load(write_parameters.PARAMETER_FILE.read_text())
+    held = flat(content['/**']['ros__parameters'])
+    assert held == {name: described.default for name, described in PARAMETERS.items()}
+    assert {n: type(v) for n, v in held.items()} == {
+        name: type(described.default) for name, described in PARAMETERS.items()
+    }
+
+
+def test_readme_tells_every_parameter_once_and_no_other():
+    section = readme().partition('\n## Parameters\n')[2].partition('\n## ')[0]
+    rows = re.findall(r'^\| `([\w.]+)` \| `(.+?)` \| (.*?) \| (.+) \|$', section, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(PARAMETERS)
+    for name, default, notes, description in rows:
+        described = PARAMETERS[name]
+        assert yaml.safe_load(default) == described.default
+        assert description == described.description
+        assert notes.endswith('live') == described.live, name
+        assert all(choice in notes for choice in described.choices), name
+
+
+def test_notes_that_the_readme_adds_are_of_parameters():
+    notes = readme().partition(write_parameters.END)[2].partition('\n## ')[0]
+    names = [n for line in re.findall(r'^- (.*?):', notes, re.MULTILINE) for n in line.split(', ')]
+    assert names
+    assert [name for name in names if name.strip('`') not in PARAMETERS] == []
+
+
+def test_an_option_that_changes_changes_the_files(monkeypatch):
+    monkeypatch.setitem(PREFIXES, NodeOptions, 'picture.')
+    assert '\n    picture:\n      # How images arrive' in write_parameters.parameter_file()
+    assert '| `picture.overlay_opacity` | `0.45` |' in write_parameters.readme(readme())
+
+
+def test_a_readme_without_the_place_of_the_tables_is_refused():
+    with pytest.raises(ValueError, match='lacks one of the lines'):
+        write_parameters.readme(readme().replace(write_parameters.END, ''))
+
+
+def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
+    assert set(overrides()) <= set(PARAMETERS)
+    calls = [node for node in ast.walk(launch_file()) if isinstance(node, ast.Call)]
+    declared = [c for c in calls if getattr(c.func, 'id', '') == 'DeclareLaunchArgument']
+    fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
+    assert fixed == OTHER_ARGUMENTS
+    told = re.search(r'The launch arguments (.*?) set the usual ones', readme(), re.DOTALL)
+    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides())
+
+
+def test_no_two_groups_share_the_name_of_a_parameter():
+    assert sum(len(options_of(group)) for group in PREFIXES) == len(PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ('group', 'values', 'message'),
+    [
+        (ImageOptions, {'max_image_pixels': 1023}, 'max_image_pixels 1023: use 1024 to 1.78e'),
+        (ImageOptions, {'significant_bits': 17}, 'significant_bits 17: use 0 to 16'),
+        (NodeOptions, {'overlay_opacity': math.nan}, 'overlay_opacity nan: use 0 to 1'),
+        (NodeOptions, {'image_transport': 'tv'}, "image_transport 'tv': use raw, compressed"),
+    ],
+)
+def test_options_out_of_range_are_named(group, values, message):
+    with pytest.raises(ValueError, match=message):
+        group(**values)

@@ -1,0 +1,111 @@
+"""Write what users read of the node's parameters, from its options: track.yaml, README's tables.
+
+Usage: python tools/write_parameters.py
+Run it again, with the package built and sourced, when an option changes; a test says so, too.
+"""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from tam_ros.options import Option, options_of
+from tam_ros.ros.parameters import PREFIXES
+
+ROOT = Path(__file__).parents[1]
+PARAMETER_FILE, README = ROOT / 'config' / 'track.yaml', ROOT / 'README.md'
+FILE_HEAD = """\
+# Parameters of the tracker node and their defaults. In brackets: what is allowed, and `live` for
+# what can change at run time. tools/write_parameters.py writes this file: keep values of your own
+# in another one (params_file:=FILE); it may leave out what stays as it is here.
+/**:
+  ros__parameters:
+"""
+INDENT = ' ' * 4
+WIDTH = 99
+START, END = '<!-- by tools/write_parameters.py -->\n', '<!-- end of what it writes -->\n'
+TABLE_HEAD = '| parameter | default | allowed | |\n|---|---|---|---|\n'
+
+
+def parameter_file() -> str:
+    """Return the text of config/track.yaml."""
+    return FILE_HEAD + '\n'.join(
+        _file_section(group, prefix) for group, prefix in PREFIXES.items()
+    )
+
+
+def readme(text: str) -> str:
+    """Return the text of README.md with its tables of parameters written again.
+
+    Raises ValueError where it lacks the lines that these stand between.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f'README.md lacks one of the lines {START.strip()} and {END.strip()}')
+    tables = '\n'.join(_table(group, prefix) for group, prefix in PREFIXES.items())
+    return f'{before}{start}\n{tables}\n{end}{after}'
+
+
+def _file_section(group: type, prefix: str) -> str:
+    lines = [f'{INDENT}# -- {_title(group)}\n']
+    indent = INDENT
+    if prefix:
+        lines.append(f'{INDENT}{prefix.rstrip(".")}:\n')
+        indent += '  '
+    for name, described in options_of(group).items():
+        lines.append(_file_comment(described, indent))
+        lines.append(f'{indent}{name}: {_literal(described.default)}\n')
+    return ''.join(lines)
+
+
+def _file_comment(described: Option, indent: str) -> str:
+    """Return an option's description and, whole where they fit in a line, its notes."""
+    width = WIDTH - len(f'{indent}# ')
+    lines = textwrap.wrap(described.description, width)
+    notes = f'[{_notes(described)}]'
+    if notes == '[]':
+        pass
+    elif len(f'{lines[-1]} {notes}') <= width:
+        lines[-1] += f' {notes}'
+    else:
+        lines += textwrap.wrap(notes, width)
+    return ''.join(f'{indent}# {line}\n' for line in lines)
+
+
+def _table(group: type, prefix: str) -> str:
+    rows = (
+        f'| `{prefix}{name}` | `{_literal(described.default)}` | {_notes(described)} '
+        f'| {described.description} |\n'
+        for name, described in options_of(group).items()
+    )
+    return f'{_title(group)}\n\n{TABLE_HEAD}{"".join(rows)}'
+
+
+def _title(group: type) -> str:
+    """Return what a group's options are about: the first sentence of its docstring."""
+    first = (group.__doc__ or '').partition('\n')[0]
+    return first.partition(';')[0].rstrip('.') + '.'
+
+
+def _notes(described: Option) -> str:
+    """Return which values an option may have, and whether it is live."""
+    allowed = ', '.join(_literal(choice) for choice in described.choices)
+    if described.between:
+        allowed = '{:.12g} to {:.12g}'.format(*described.between)
+    return '; '.join(filter(None, (allowed, 'live' if described.live else '')))
+
+
+def _literal(value: Any) -> str:
+    """Return a value as YAML has it."""
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def main() -> None:
+    """Write both."""
+    PARAMETER_FILE.write_text(parameter_file())
+    README.write_text(readme(README.read_text()))
+
+
+if __name__ == '__main__':
+    main()
