@@ -8,21 +8,20 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from tam_ros.ros.parameters import PARAMETERS
+
 SHARE = Path(get_package_share_directory('tam_ros'))
 
 # Parameters that have an argument of their own; left empty, the parameter file decides.
-OVERRIDES = {
-    'image_transport': ('how images arrive: raw or compressed', str),
-    'model': ('network to track with', str),
-    'weights': (
-        'checkpoint file, or folder of export_onnx; "reproducible" for untrained test weights',
-        str,
-    ),
-    'engine': ('what runs the network: torch or onnx', str),
-    'device': ('cpu, cuda, cuda:N; with engine onnx also tensorrt, tensorrt:N', str),
-    'precision': ('fp32, bf16 or fp16', str),
-    'image_size': ('side of the network input in pixels', int),
-}
+OVERRIDES = (
+    'image_transport',
+    'model',
+    'weights',
+    'engine',
+    'device',
+    'precision',
+    'image_size',
+)
 
 
 def generate_launch_description():
@@ -44,8 +43,8 @@ def generate_launch_description():
         DeclareLaunchArgument('namespace', default_value='', description='namespace of the node'),
         DeclareLaunchArgument('rviz', default_value='false', description='start RViz as well'),
     ]
-    for name, (description, _) in OVERRIDES.items():
-        text = f'{description} (empty: as in params_file)'
+    for name in OVERRIDES:
+        text = f'{PARAMETERS[name].description} Left out: as in params_file.'
         arguments.append(DeclareLaunchArgument(name, default_value='', description=text))
     return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
 
@@ -81,7 +80,7 @@ def _switched_on(name, text):
 
 
 def _typed(name, text):
-    kind = OVERRIDES[name][1]
+    kind = type(PARAMETERS[name].default)
     try:
         return kind(text)
     except ValueError:
