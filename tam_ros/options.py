@@ -6,7 +6,7 @@ Knows no ROS. The node's parameters, its parameter file and the table of them ar
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-Value = TypeVar('Value', bool, int, float, str)
+Value = TypeVar('Value')
 KEY = 'option'  # in the metadata of a field
 
 

@@ -27,7 +27,8 @@ ENGINE_PRECISIONS: tuple[EnginePrecision, ...] = ('', 'fp32', 'bf16', 'fp16')
 class EngineChoice:
     """Which network tracks, and what runs it.
 
-    Loading checks the values: what is allowed depends on the model and on the device.
+    Loading checks the values, for some depend on the device and on what there is. A precision or
+    image_size that is left open is, for a folder of graphs, that of the export.
     """
 
     model: str = option(

@@ -72,7 +72,7 @@ class ImageOptions:
         between=(0, 16),
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self)
 
 

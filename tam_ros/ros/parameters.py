@@ -40,7 +40,7 @@ class NodeOptions:
     )
     forecast_masks: bool = option(False, 'Publish forecast masks beside the forecast boxes.')
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self)
 
 

@@ -31,5 +31,5 @@ class MemoryOptions:
         live=False,
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self)

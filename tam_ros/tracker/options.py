@@ -75,7 +75,7 @@ class SessionOptions:
         between=(1, 1000),
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self)
 
     def forecast_ns(self, stamp_ns: int, publish_ns: int) -> int | None:
@@ -136,5 +136,5 @@ class DetectionOptions:
         between=(0, 255),
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self)
