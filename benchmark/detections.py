@@ -69,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='folder of clips: NAME/rgb, NAME/masks')
     parser.add_argument('--clips', type=words, help='names, with commas')
     parser.add_argument('--truth', action='store_true', help='with true masks')
-    parser.add_argument('--model', default='tam_nano')
+    parser.add_argument('--model', default=EngineChoice.model)
     parser.add_argument('--weights', default='')
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--every', type=int, default=faults.every, help='frames per message')

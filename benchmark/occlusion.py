@@ -131,7 +131,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--policy', type=words, default=list(POLICIES))
     parser.add_argument('--seconds', type=float, default=1.0, help='that the object is hidden')
     parser.add_argument('--option', type=option, action='append', default=[], help='name=value')
-    parser.add_argument('--model', default='tam_nano')
+    parser.add_argument('--model', default=EngineChoice.model)
     parser.add_argument('--weights', default='')
     parser.add_argument('--threads', type=int, default=0)
     return parser.parse_args()

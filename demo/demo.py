@@ -93,7 +93,7 @@ def parse_arguments(arguments) -> argparse.Namespace:
         metavar='X0,Y0,X1,Y1',
         help='box in pixels around an object in the first frame; may be given several times',
     )
-    parser.add_argument('--model', default='tam_nano', help='network to track with')
+    parser.add_argument('--model', default=EngineChoice.model, help='network to track with')
     parser.add_argument(
         '--weights',
         default='',
