@@ -1,5 +1,5 @@
 # For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
-#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make measures   make bench
+#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make measures   make parameters   make bench
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -11,7 +11,7 @@ IN_ENV := source $(BARE)/env.sh &&
 PACKAGE := CMakeLists.txt package.xml $(wildcard msg/* srv/*) $(shell find tam_ros -name '*.py') \
   $(shell find tam_ros scripts launch config rviz -type d -not -name __pycache__)
 
-.PHONY: setup demo test lint format measures bench clean same-python
+.PHONY: setup demo test lint format measures parameters bench clean same-python
 setup: .ws/built
 
 # What each step installs comes on top of the one before.
@@ -63,6 +63,10 @@ format: .venv/lint
 # Needs nothing but Python.
 measures:
 	@$(PYTHON) tools/measures.py --write
+
+# What the parameter file and README say of parameters.
+parameters: setup
+	@$(IN_ENV) python tools/write_parameters.py
 
 bench: setup .venv/all
 	@$(IN_ENV) python benchmark/run.py $(if $(REFERENCE),--reference "$(REFERENCE)") $(BENCH_ARGS)

@@ -196,16 +196,23 @@ def undocumented_classes(modules: Sequence[Module]) -> Figure:
 
 
 def undocumented_fields(node: ast.ClassDef) -> list[str]:
-    """Return the names of a dataclass' fields that no docstring follows."""
+    """Return the names of a dataclass' fields that no docstring follows, but for options."""
     return [
         field.target.id
         for field, beneath in zip(node.body, [*node.body[1:], None])
-        if isinstance(field, ast.AnnAssign) and _is_field(field) and not _is_docstring(beneath)
+        if isinstance(field, ast.AnnAssign)
+        and _is_field(field)
+        and not (_is_option(field) or _is_docstring(beneath))
     ]
 
 
 def _is_field(node: ast.AnnAssign) -> bool:
     return not ast.unparse(node.annotation).startswith(('ClassVar', 'typing.ClassVar'))
+
+
+def _is_option(node: ast.AnnAssign) -> bool:
+    """Return whether `option` describes a field (see tam_ros/options.py)."""
+    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == 'option'
 
 
 def _is_docstring(node: ast.stmt | None) -> bool:

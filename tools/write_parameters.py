@@ -1,7 +1,7 @@
 """Write what users read of the node's parameters, from its options: track.yaml, README's tables.
 
-Usage: python tools/write_parameters.py
-Run it again, with the package built and sourced, when an option changes; a test says so, too.
+Usage: python tools/write_parameters.py, with the package built and sourced; or make parameters
+Run it again when an option changes; a test says so, too.
 """
 
 import json

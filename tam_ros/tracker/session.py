@@ -27,7 +27,6 @@ from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
 from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy, ObjectMemory
-from tam_ros.tracker.memory_options import MemoryOptions
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompting import PromptDecoder
@@ -52,8 +51,8 @@ class Session:
         engine: Engine,
         options: SessionOptions | None = None,
         *,
-        max_objects: int = MemoryOptions.max_objects,
-        max_prompted_frames: int = MemoryOptions.max_prompted_frames,
+        max_objects: int = 16,
+        max_prompted_frames: int = 4,
         policy: MemoryPolicy | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):

@@ -1,5 +1,6 @@
 """What CONTRIBUTING.md says of the code is true: its measures, which a change may not worsen."""
 
+import ast
 from pathlib import Path
 
 import measures
@@ -95,6 +96,11 @@ def test_measures_of_a_small_project(tmp_path):
     }
     undocumented = next(r for r in rows if r.name == 'dataclasses with an undocumented field')
     assert undocumented.package.places == ['tam_ros/large.py:13 Box: y, z']
+
+
+def test_an_option_is_documented_by_its_description():
+    lamp = ast.parse("class Lamp:\n    power_w: float = option(5.0, '')\n    on: bool = False")
+    assert measures.undocumented_fields(lamp.body[0]) == ['on']
 
 
 # What becomes of the small project, and what is said of it.

@@ -1,5 +1,6 @@
 """Options: each is described, and a value that is not allowed is refused by name."""
 
+import inspect
 import math
 from dataclasses import dataclass, fields
 
@@ -9,6 +10,7 @@ from tam_ros.engine.load import EngineChoice
 from tam_ros.options import Option, check_options, option, options_of
 from tam_ros.tracker.memory_options import MemoryOptions
 from tam_ros.tracker.options import DetectionOptions, SessionOptions
+from tam_ros.tracker.session import Session
 
 GROUPS = (SessionOptions, DetectionOptions, MemoryOptions)
 BOUNDED = [(g, n, o) for g in GROUPS for n, o in options_of(g).items() if o.between]
@@ -88,3 +90,8 @@ def test_every_number_of_the_groups_has_a_range():
                 each.default, bool
             )
             assert bool(each.between) == is_number, name
+
+
+@pytest.mark.parametrize('name', ['max_objects', 'max_prompted_frames'])
+def test_a_session_remembers_what_the_options_say_by_default(name):
+    assert inspect.signature(Session).parameters[name].default == getattr(MemoryOptions, name)

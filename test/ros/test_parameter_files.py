@@ -16,7 +16,7 @@ from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
 OTHER_ARGUMENTS = {'image', 'detections', 'params_file', 'namespace', 'rviz'}
-WRITE = 'run python tools/write_parameters.py'
+WRITE = 'run make parameters'
 
 
 def readme() -> str:
