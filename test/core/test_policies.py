@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from decoded import FRAME_NS, GONE, ages, decoded, pointer_slots, seen_in, track
 
@@ -225,10 +226,22 @@ def test_tree_attends_to_each_pathway_in_a_row_of_the_batch():
     assert len({*plan.slots[1:, 1]}) == 3
 
 
+def test_tree_adds_up_how_probable_each_pathway_is():
+    memory = prompted(make_policy('tree'))
+    track(memory, 1)
+    track(memory, 2, predicted_iou=[0.9, 0.8, 0.7], **GONE)  # one answer on each pathway
+    probabilities = np.exp([pathway.log_score for pathway in memory.tracked.pathways])
+    expected = np.array([1 * 0.9, 0.9 * 0.8, 0.8 * 0.7]) / 0.9
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-3)
+
+
 def test_a_prompt_ends_all_pathways_but_the_published_one():
     memory = prompted(make_policy('tree'))
-    go_on(memory.tracked, decoded(1), (0, None, -0.3), (0, 1, 0.0))
-    memory.add_prompted(seen_in(2))
-    assert len(memory.recall(3)) == 1
-    assert ages(memory, 3) == {0: None, 2: None, 1: 0}
+    go_on(memory.tracked, decoded(1), (0, None, -0.3), (0, 2, 0.0))
+    frame = decoded(2, predicted_iou=[0.9, 0.1], rows=2)
+    go_on(memory.tracked, frame, (0, None, -0.3), (1, None, 0.0))
+    go_on(memory.tracked, decoded(3, rows=2), (0, None, -0.3), (1, None, 0.0))
+    memory.add_prompted(seen_in(4))
+    assert len(memory.recall(5)) == 1
+    assert ages(memory, 5) == {0: None, 4: None, 3: 0, 2: 1, 1: 2}
     assert [pathway.log_score for pathway in memory.tracked.pathways] == [0.0]
