@@ -1,7 +1,8 @@
 """What an object remembers and where: indices, ages and scores only, never tensors.
 
 Prompted frames are kept first to last up to a limit. Of tracked frames a policy says what is
-kept and what is attended to (see `policies`); here are the slots for it, all preallocated.
+kept and what is attended to (see `policies`). An index is the number of a frame, a slot a place
+in the object's row of the store, and an age what the network is told of when a memory was made.
 """
 
 import itertools
@@ -9,23 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
-from tam_ros.engine.base import MemoryPlan
+from tam_ros.tracker.choices import Choice, DecodedFrame
 from tam_ros.tracker.observation import Observation
-from tam_ros.tracker.pathways import Branch
 
 RECENT_POINTERS = 15  # with the first prompted frame's, the 16 pointers of the papers
 
 
 @dataclass(frozen=True)
 class MemoryEntry:
-    """One remembered frame of one object.
-
-    frame_index, stamp_ns, presence_logit, predicted_iou: as in `Observation`.
-    """
+    """One remembered frame of one object."""
 
     frame_index: int
+    """As in `Observation`, like the next three."""
     stamp_ns: int = 0
     presence_logit: float = 0.0
     predicted_iou: float = 0.0
@@ -33,16 +29,16 @@ class MemoryEntry:
     """Of the mask, as a part of the image."""
     slot: int = -1
     """Place in the store, of a memory or of a pointer; -1 before it has one."""
+    is_good: bool = False
+    """Whether the mask may be carried into the present frame by matching."""
     is_distinctive: bool = False
     """Whether the frame told the object from something like it."""
 
     @classmethod
-    def of(cls, seen: Observation, *, slot: int = -1) -> 'MemoryEntry':
+    def of(cls, seen: Observation) -> 'MemoryEntry':
         """Return the entry of what was seen in a frame."""
         area = seen.sighting.area if seen.sighting else 0.0
-        return cls(
-            seen.frame_index, seen.stamp_ns, seen.presence_logit, seen.predicted_iou, area, slot
-        )
+        return cls(seen.frame_index, seen.stamp_ns, seen.presence_logit, seen.predicted_iou, area)
 
     @property
     def is_visible(self) -> bool:
@@ -50,92 +46,56 @@ class MemoryEntry:
         return self.presence_logit > 0 and self.area > 0
 
 
+class StoreSize(NamedTuple):
+    """How many slots the store has for an object."""
+
+    memories: int
+    pointers: int
+
+
 @dataclass(frozen=True)
 class MemoryLimits:
-    """How much an object may remember; the sizes of its part of the store.
-
-    prompted frames, recent ones with a memory and with a pointer of each pathway.
-    """
+    """How much an object may remember."""
 
     prompted: int
+    """Prompted frames, each with a memory and a pointer."""
     recent: int
+    """Memories of tracked frames: as many as the network can tell apart by age."""
     recent_pointers: int = RECENT_POINTERS
-    pathways: int = 1
+    """Pointers of tracked frames."""
 
     @property
-    def slots(self) -> int:
-        """Memory slots of one object: the prompted ones first."""
-        return self.prompted + self.pathways * self.recent
-
-    @property
-    def pointer_slots(self) -> int:
-        """Pointer slots of one object: the prompted ones first."""
-        return self.prompted + self.pathways * self.recent_pointers
+    def store_size(self) -> StoreSize:
+        """What they take up in the store: the prompted frames' slots come first."""
+        return StoreSize(self.prompted + self.recent, self.prompted + self.recent_pointers)
 
 
 @dataclass(frozen=True)
-class Pathway:
-    """One account of where an object was: the tracked frames it remembers, oldest first.
-
-    memories and pointers: at most `recent` and `recent_pointers`. log_score: how probable the
-    account is, beside an object's other ones.
-    """
+class Kept:
+    """What is remembered of tracked frames, oldest first."""
 
     memories: tuple[MemoryEntry, ...] = ()
+    """At most `recent` of the limits."""
     pointers: tuple[MemoryEntry, ...] = ()
-    log_score: float = 0.0
+    """At most `recent_pointers` of the limits."""
+
+    def before(self, frame_index: int) -> 'Kept':
+        """Return what is remembered of the frames before one."""
+
+        def earlier(entries: Sequence[MemoryEntry]) -> tuple[MemoryEntry, ...]:
+            return tuple(e for e in entries if e.frame_index < frame_index)
+
+        return Kept(earlier(self.memories), earlier(self.pointers))
 
 
-Selection = Sequence[tuple[MemoryEntry, int | None]]  # with their ages
+@dataclass(frozen=True)
+class Recall:
+    """What a frame attends to."""
 
-
-class MemoryPolicy(Protocol):
-    """Chooses what an object remembers of tracked frames, and what a frame attends to.
-
-    name: as users call it. pathways: how many accounts it follows. max_objects: how many objects
-    it can follow, None for any number.
-    """
-
-    name: str
-    pathways: int
-    max_objects: int | None
-
-    def keep(self, memories: Sequence[MemoryEntry], limit: int) -> Sequence[MemoryEntry]:
-        """Return at most limit of a pathway's entries, oldest first; the last one is new."""
-
-    def keep_pointers(self, pointers: Sequence[MemoryEntry], limit: int) -> Sequence[MemoryEntry]:
-        """Return at most limit of a pathway's entries of pointers, likewise."""
-
-    def select(self, memories: Sequence[MemoryEntry], now: int, limit: int) -> Selection:
-        """Return (entry, age) pairs for frame now; limit is that of `keep`.
-
-        age: from 0, the newest, to limit - 1; None for one that counts as prompted, timeless.
-        """
-
-    def select_pointers(
-        self, pointers: Sequence[MemoryEntry], now: int, limit: int
-    ) -> Sequence[MemoryEntry]:
-        """Return the entries whose pointers frame now attends to; limit is as in keep_pointers."""
-
-    def is_good(self, entry: MemoryEntry) -> bool:
-        """Return whether an entry's mask may be carried into the present frame by matching."""
-
-    def is_distinctive(
-        self, entry: MemoryEntry, pathway: Pathway, has_distractor: Callable[[], bool]
-    ) -> bool:
-        """Return whether a new frame of a pathway tells its object from something like it.
-
-        has_distractor looks at the frame's masks, which takes time: call it last.
-        """
-
-    def branch(
-        self, log_scores: Sequence[float], ious: np.ndarray, presence_logits: np.ndarray
-    ) -> Sequence[Branch]:
-        """Return how an object's P pathways go on, at most `pathways`, the published one first.
-
-        log_scores: of the pathways. ious: (P, K) predicted, of their candidate masks.
-        presence_logits: (P,).
-        """
+    memories: Sequence[tuple[MemoryEntry, int | None]]
+    """With their ages: 0 for the newest tracked frame, up to `recent` - 1 of the limits; None for
+    a prompted frame, and for one that counts as such, timeless."""
+    pointers: Sequence[MemoryEntry]
 
 
 class Slots(NamedTuple):
@@ -145,34 +105,111 @@ class Slots(NamedTuple):
     pointer: int | None
 
 
+class TrackedMemory(Protocol):
+    """What an object remembers of tracked frames, in slots behind those of prompted ones."""
+
+    def recall(self, now: int) -> Sequence[Recall]:
+        """Return what frame now attends to, in each of the object's rows of a batch."""
+
+    def choose(self, frame: DecodedFrame, rows: Sequence[int]) -> Sequence[Choice]:
+        """Return with which masks of its rows the object goes on, the published one first.
+
+        rows: of the decoded batch, one for each `recall`. Nothing is changed by it.
+        """
+
+    def remember(self, choices: Sequence[Choice]) -> Sequence[Slots]:
+        """Go on with what `choose` returned; return where each of them goes in the store."""
+
+    def before(self, frame_index: int) -> 'TrackedMemory':
+        """Return what is remembered of frames before one, as the user saw them."""
+
+
+class MemoryPolicy(Protocol):
+    """Chooses what an object remembers of tracked frames, and what a frame attends to."""
+
+    @property
+    def name(self) -> str:
+        """As users call it."""
+
+    @property
+    def max_objects(self) -> int | None:
+        """How many objects it can follow, None for any number."""
+
+    def store_size(self, limits: MemoryLimits) -> StoreSize:
+        """Return what the store must hold of each object."""
+
+    def make_memory(self, limits: MemoryLimits) -> 'ObjectMemory':
+        """Return the memory of an object of which nothing is remembered yet."""
+
+    def recall(self, kept: Kept, now: int, limits: MemoryLimits) -> Recall:
+        """Return what frame now attends to of tracked frames."""
+
+    def keep(
+        self,
+        kept: Kept,
+        entry: MemoryEntry,
+        limits: MemoryLimits,
+        has_distractor: Callable[[], bool],
+    ) -> Kept:
+        """Return what is kept with a new frame, which is without a slot and yet to be marked.
+
+        has_distractor looks at the frame's masks, which takes time: call it last.
+        """
+
+
+@dataclass
+class SinglePathway:
+    """Remembers the decoder's own answer to each frame."""
+
+    policy: MemoryPolicy
+    limits: MemoryLimits
+    kept: Kept = Kept()
+
+    def recall(self, now: int) -> Sequence[Recall]:
+        """Return what frame now attends to."""
+        return [self.policy.recall(self.kept, now, self.limits)]
+
+    def choose(self, frame: DecodedFrame, rows: Sequence[int]) -> Sequence[Choice]:
+        """Return the decoder's own answer."""
+        return [Choice(frame, row, candidate=None) for row in rows]
+
+    def remember(self, choices: Sequence[Choice]) -> Sequence[Slots]:
+        """Have the policy keep what it wants, with the answer."""
+        (choice,) = choices
+        entry = MemoryEntry.of(choice.observation)
+        kept = self.policy.keep(self.kept, entry, self.limits, choice.has_distractor)
+        self.kept, slots = place(kept, self.limits)
+        return [slots]
+
+    def before(self, frame_index: int) -> 'SinglePathway':
+        """Return what is remembered of frames before one."""
+        return replace(self, kept=self.kept.before(frame_index))
+
+
 @dataclass
 class ObjectMemory:
-    """What one object remembers: prompted frames, and pathways of tracked ones.
-
-    The first pathway is the one that is published. All share one row of the store, so following
-    another one copies nothing.
-    """
+    """What one object remembers, of prompted frames and of tracked ones."""
 
     limits: MemoryLimits
-    policy: MemoryPolicy
+    tracked: TrackedMemory
     prompted: list[MemoryEntry] = field(default_factory=list)
-    pathways: list[Pathway] = field(default_factory=lambda: [Pathway()])
+    """In order of their frames."""
 
     def add_prompted(self, seen: Observation) -> int:
         """Remember a prompted frame and return its slot, of a memory and of a pointer alike.
 
         The same frame prompted again keeps its slot. When full, the oldest but the first makes
         room: the first prompt is never forgotten. Tracked entries since that frame are dropped,
-        and so are all pathways but the published one, which the user has seen.
+        and so is all that the user has not seen.
         """
-        self.pathways = [_before(seen.frame_index, self.pathways[0])]
+        self.tracked = self.tracked.before(seen.frame_index)
         again = [e for e in self.prompted if e.frame_index == seen.frame_index]
         if again:
             self.prompted.remove(again[0])
         elif len(self.prompted) == self.limits.prompted:
             again = [self.prompted.pop(min(1, len(self.prompted) - 1))]
         slot = again[0].slot if again else len(self.prompted)
-        self.prompted.append(MemoryEntry.of(seen, slot=slot))
+        self.prompted.append(replace(MemoryEntry.of(seen), slot=slot, is_good=True))
         self.prompted.sort(key=lambda e: e.frame_index)
         return slot
 
@@ -183,92 +220,32 @@ class ObjectMemory:
     def beside(self, frame_index: int) -> 'ObjectMemory':
         """Return what is remembered of prompts on other frames, and of tracked ones before."""
         prompted = [e for e in self.prompted if e.frame_index != frame_index]
-        pathways = [_before(frame_index, self.pathways[0])]
-        return replace(self, prompted=prompted, pathways=pathways)
+        return replace(self, prompted=prompted, tracked=self.tracked.before(frame_index))
 
-    def follow(self, branches: Sequence[Branch]) -> None:
-        """Go on with copies of some pathways, the first to be published, and drop the others."""
-        self.pathways = [replace(self.pathways[b.parent], log_score=b.log_score) for b in branches]
-
-    def add_tracked(self, entry: MemoryEntry, *, pathway: int = 0, has_pointer=True) -> Slots:
-        """Have the policy keep what it wants, with a new frame in a pathway; return its slots."""
-        old = self.pathways[pathway]
-        memories = self.policy.keep([*old.memories, entry], self.limits.recent)
-        pointers = old.pointers
-        if has_pointer:
-            pointers = self.policy.keep_pointers([*pointers, entry], self.limits.recent_pointers)
-        others = [p for i, p in enumerate(self.pathways) if i != pathway]
-        slot = self._free_slot([memories, *(p.memories for p in others)])
-        pointer_slot = self._free_slot([pointers, *(p.pointers for p in others)])
-        self.pathways[pathway] = replace(
-            old, memories=_placed(memories, slot), pointers=_placed(pointers, pointer_slot)
-        )
-        return Slots(
-            slot if entry in memories else None, pointer_slot if entry in pointers else None
-        )
-
-    def selection(self, frame_index: int, pathway: int = 0) -> Selection:
-        """Return what a frame attends to: prompted entries, then what the policy selects."""
-        memories = self.pathways[pathway].memories
-        tracked = self.policy.select(memories, frame_index, self.limits.recent)
-        return [*((e, None) for e in self.prompted), *tracked]
-
-    def pointer_slots(self, frame_index: int, pathway: int = 0) -> list[int]:
-        """Return the pointer slots that a frame attends to: prompted ones first."""
-        pointers = self.pathways[pathway].pointers
-        limit = self.limits.recent_pointers
-        tracked = self.policy.select_pointers(pointers, frame_index, limit)
-        return [e.slot for e in (*self.prompted, *tracked)]
-
-    def _free_slot(self, histories: Sequence[Sequence[MemoryEntry]]) -> int:
-        used = {entry.slot for entries in histories for entry in entries}
-        return next(slot for slot in itertools.count(self.limits.prompted) if slot not in used)
+    def recall(self, now: int) -> Sequence[Recall]:
+        """Return what frame now attends to, prompted frames first, in each row of a batch."""
+        prompted = [(entry, None) for entry in self.prompted]
+        return [
+            Recall([*prompted, *tracked.memories], [*self.prompted, *tracked.pointers])
+            for tracked in self.tracked.recall(now)
+        ]
 
 
-def _before(frame_index: int, pathway: Pathway) -> Pathway:
-    def earlier(entries):
-        return tuple(e for e in entries if e.frame_index < frame_index)
+def place(kept: Kept, limits: MemoryLimits, beside: Sequence[Kept] = ()) -> tuple[Kept, Slots]:
+    """Return what is kept with the new frame in free slots, and these.
 
-    return Pathway(earlier(pathway.memories), earlier(pathway.pointers))
-
-
-def _placed(entries: Sequence[MemoryEntry], slot: int) -> tuple[MemoryEntry, ...]:
-    """Return entries with the one that has no slot yet in the given one."""
-    return tuple(e if e.slot >= 0 else replace(e, slot=slot) for e in entries)
-
-
-def plan_memories(
-    rows: Sequence[int], memories: Sequence[ObjectMemory], frame_index: int
-) -> MemoryPlan:
-    """Return the plan of a frame for the objects in the given rows of the store.
-
-    Each pathway of an object is an object of the plan, one after the other.
+    beside: what else is remembered in the same row of the store.
     """
-    prompted_age = memories[0].limits.recent
-    pathways = [(m, i) for m in memories for i in range(len(m.pathways))]
-    selections = [m.selection(frame_index, i) for m, i in pathways]
-    ages = [[prompted_age if age is None else age for _, age in s] for s in selections]
-    matched = [(m.prompted[-1], _newest_good(m, s)) for (m, _), s in zip(pathways, selections)]
-    plan_rows = [row for row, m in zip(rows, memories) for _ in m.pathways]
-    return MemoryPlan(
-        rows=np.asarray(plan_rows, np.int64),
-        slots=_padded([[entry.slot for entry, _ in s] for s in selections]),
-        ages=_padded(ages),
-        pointer_slots=_padded([m.pointer_slots(frame_index, i) for m, i in pathways]),
-        matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
-        matched_frames=np.array([[e.frame_index for e in pair] for pair in matched], np.int64),
-    )
+    memories, slot = _place(kept.memories, limits, [k.memories for k in beside])
+    pointers, pointer_slot = _place(kept.pointers, limits, [k.pointers for k in beside])
+    return Kept(memories, pointers), Slots(slot, pointer_slot)
 
 
-def _newest_good(memory: ObjectMemory, selection: Selection) -> MemoryEntry:
-    """Return the newest entry that is prompted, or that the policy takes to be good."""
-    good = [e for e, _ in selection if memory.policy.is_good(e)]
-    return max([*memory.prompted, *good], key=lambda e: e.frame_index)
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return ragged rows as a (len(rows), longest) int64 array, padded at the end with -1."""
-    padded = np.full((len(rows), max(map(len, rows))), -1, np.int64)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
-    return padded
+def _place(
+    entries: Sequence[MemoryEntry], limits: MemoryLimits, beside: Sequence[Sequence[MemoryEntry]]
+) -> tuple[tuple[MemoryEntry, ...], int | None]:
+    """Return entries with the one that has no slot yet, if any, in the first that is free."""
+    used = {e.slot for others in (entries, *beside) for e in others}
+    free = next(slot for slot in itertools.count(limits.prompted) if slot not in used)
+    placed = tuple(replace(e, slot=free) if e.slot < 0 else e for e in entries)
+    return placed, free if -1 in used else None

@@ -1,54 +1,148 @@
-"""Which accounts of an object go on after a frame: SAM2Long's beam search (arXiv 2410.16268).
+"""Several pathways of an object at a time: SAM2Long's beam search (arXiv 2410.16268).
 
-Pure functions on scores; masks and memories are elsewhere.
+A pathway is one of several accounts of where an object was. After each frame every pathway goes
+on with each of the decoder's candidates, and the most probable of all these survive.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
+
+from tam_ros.tracker.choices import Choice, DecodedFrame
+from tam_ros.tracker.memory import (
+    Kept,
+    MemoryEntry,
+    MemoryLimits,
+    MemoryPolicy,
+    Recall,
+    Slots,
+    StoreSize,
+    place,
+)
 
 SMALLEST_IOU = 1e-5
 
 
 @dataclass(frozen=True)
-class Branch:
-    """How a pathway goes on: from a parent, with one of the decoder's candidates.
+class BranchRules:
+    """Which pathways survive, and which is published."""
 
-    candidate: None for the decoder's own answer. log_score: sum of the logarithms of predicted
-    IoUs, of which the best pathway's is taken off.
-    """
+    most: int = 3
+    """Pathways of an object."""
+    uncertain_below: float = 2.0
+    """Presence logit, of the surest pathway; below it masks shall differ, and come from different
+    parents."""
+    switch_margin: float = 0.5
+    """By how much another pathway's log score must be better to be published in place of the heir
+    of the one that was."""
 
-    parent: int
-    candidate: int | None
-    log_score: float = 0.0
-    predicted_iou: float = 0.0
-
-
-OWN_ANSWER = Branch(0, None)
+    def store_size(self, limits: MemoryLimits) -> StoreSize:
+        """Return what the store must hold of each object: of tracked frames, so many times."""
+        memories, pointers = limits.recent, limits.recent_pointers
+        return StoreSize(
+            limits.prompted + self.most * memories, limits.prompted + self.most * pointers
+        )
 
 
 @dataclass(frozen=True)
-class BranchRules:
-    """Which pathways survive, and which is published.
+class Branch:
+    """How a pathway goes on: from a parent, with one of the decoder's candidates."""
 
-    uncertain_below: presence logit, of the surest pathway; below it masks shall differ, and come
-    from different parents. switch_margin: by how much another pathway's log score must be better
-    to be published in place of the heir of the one that was.
+    parent: int
+    """Number of the pathway that it goes on from."""
+    candidate: int | None
+    """None for the decoder's own answer."""
+    log_score: float
+    """Sum of the logarithms of predicted IoUs, of which the best pathway's is taken off."""
+    predicted_iou: float
+    """Of the candidate, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """One account of where an object was."""
+
+    kept: Kept = Kept()
+    """What is remembered of tracked frames."""
+    log_score: float = 0.0
+    """How probable it is, as in `Branch`."""
+
+
+@dataclass(frozen=True)
+class PathwayChoice(Choice):
+    """A mask with which a pathway goes on."""
+
+    pathway: Pathway
+    """As it was before the frame, but with its log score after it."""
+
+
+@dataclass
+class Pathways:
+    """Remembers tracked frames on several pathways, the first of which is the published one.
+
+    All share one row of the store, so following another one copies nothing.
     """
 
-    uncertain_below: float = 2.0
-    switch_margin: float = 0.5
+    policy: MemoryPolicy
+    limits: MemoryLimits
+    rules: BranchRules
+    pathways: list[Pathway] = field(default_factory=lambda: [Pathway()])
+
+    def recall(self, now: int) -> Sequence[Recall]:
+        """Return what frame now attends to on each pathway."""
+        return [self.policy.recall(p.kept, now, self.limits) for p in self.pathways]
+
+    def choose(self, frame: DecodedFrame, rows: Sequence[int]) -> Sequence[PathwayChoice]:
+        """Return how the object goes on, by the best of all candidates; rows: of the pathways."""
+        branches = choose_branches(
+            [pathway.log_score for pathway in self.pathways],
+            frame.batch.candidate_ious[rows],
+            frame.batch.presence_logits[rows],
+            self.rules,
+        )
+        return [
+            PathwayChoice(
+                frame,
+                rows[branch.parent],
+                branch.candidate,
+                replace(self.pathways[branch.parent], log_score=branch.log_score),
+            )
+            for branch in branches
+        ]
+
+    def remember(self, choices: Sequence[Choice]) -> Sequence[Slots]:
+        """Go on with the chosen pathways, and have the policy keep what it wants on each."""
+        chosen = cast(Sequence[PathwayChoice], choices)  # by this memory's own `choose`
+        self.pathways = [choice.pathway for choice in chosen]
+        return [self._remember(choice, i) for i, choice in enumerate(chosen)]
+
+    def before(self, frame_index: int) -> 'Pathways':
+        """Return what the published pathway remembers of frames before one."""
+        published = Pathway(self.pathways[0].kept.before(frame_index))
+        return replace(self, pathways=[published])
+
+    def _remember(self, choice: PathwayChoice, index: int) -> Slots:
+        """Remember a frame on a pathway; its pointer belongs to the decoder's own answer only."""
+        old = choice.pathway.kept
+        entry = MemoryEntry.of(choice.observation)
+        kept = self.policy.keep(old, entry, self.limits, choice.has_distractor)
+        if not choice.is_own:
+            kept = replace(kept, pointers=old.pointers)
+        beside = [p.kept for i, p in enumerate(self.pathways) if i != index]
+        kept, slots = place(kept, self.limits, beside)
+        self.pathways[index] = replace(choice.pathway, kept=kept)
+        return slots
 
 
 def choose_branches(
     log_scores: Sequence[float],
     ious: np.ndarray,
     presence_logits: np.ndarray,
-    count: int,
     rules: BranchRules,
 ) -> list[Branch]:
-    """Return at most count branches of P pathways with K candidates each, the published first.
+    """Return the branches of P pathways with K candidates each that survive, the published first.
 
     log_scores: of the pathways, the published first. ious: (P, K) predicted.
     presence_logits: (P,); an absent object has one answer only.
@@ -57,9 +151,10 @@ def choose_branches(
     heir = next(b for b in ranked if b.parent == 0)
     is_certain = presence_logits.max() > rules.uncertain_below
     best = ranked[0]
-    survivors = ranked[:count] if is_certain else _distinct(ranked, presence_logits, count)
+    most = rules.most
+    survivors = ranked[:most] if is_certain else _distinct(ranked, presence_logits, most)
     published = heir if best.log_score - heir.log_score <= rules.switch_margin else best
-    others = [b for b in survivors if b is not published][: count - 1]
+    others = [b for b in survivors if b is not published][: most - 1]
     return [
         Branch(b.parent, b.candidate, b.log_score - best.log_score, b.predicted_iou)
         for b in (published, *others)
@@ -81,7 +176,7 @@ def _candidates(
     return branches
 
 
-def _distinct(ranked: Sequence[Branch], presence_logits: np.ndarray, count: int) -> list[Branch]:
+def _distinct(ranked: Sequence[Branch], presence_logits: np.ndarray, most: int) -> list[Branch]:
     """Return the best branches that differ: of new parents first, none with an equal IoU."""
     distinct: dict[tuple[float, bool], Branch] = {}
     for branch in ranked:
@@ -91,4 +186,4 @@ def _distinct(ranked: Sequence[Branch], presence_logits: np.ndarray, count: int)
     candidates = list(distinct.values())
     firsts = {b.parent: b for b in reversed(candidates)}.values()
     rest = [b for b in candidates if b not in firsts]
-    return sorted([*firsts, *rest][:count], key=lambda b: -b.log_score)
+    return sorted([*firsts, *rest][:most], key=lambda b: -b.log_score)

@@ -16,8 +16,8 @@ from tam_ros.prompts import (
     network_points,
 )
 from tam_ros.tracker.decoding import decode_mask, refusing_prompts
-from tam_ros.tracker.memory import plan_memories
 from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.planning import plan_memories
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 
 FORMER_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this

@@ -26,7 +26,7 @@ from tam_ros.tracker.decoding import refusing_prompts
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
-from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy, ObjectMemory
+from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompting import PromptDecoder
@@ -66,10 +66,10 @@ class Session:
         self._max_objects = max_objects
         if self._policy.max_objects is not None:
             self._max_objects = min(max_objects, self._policy.max_objects)
-        self._limits = limits = MemoryLimits(
-            max_prompted_frames, engine.spec.recent_memories, pathways=self._policy.pathways
+        self._limits = MemoryLimits(max_prompted_frames, engine.spec.recent_memories)
+        self._store = engine.allocate_store(
+            self._max_objects, *self._policy.store_size(self._limits)
         )
-        self._store = engine.allocate_store(self._max_objects, limits.slots, limits.pointer_slots)
         self._clock = clock
         self._decoder = PromptDecoder(engine, self._store)
         self._tracking = Tracking(engine, self._store)
@@ -85,7 +85,8 @@ class Session:
 
         Raises NotFiniteError for a network that answers with no numbers.
         """
-        warm_up(self._engine, self._store, self._limits, self._max_objects)
+        memory = self._policy.make_memory(self._limits)
+        warm_up(self._engine, self._store, memory, self._max_objects)
 
     # -- what a user calls ------------------------------------------------------------------
 
@@ -219,7 +220,7 @@ class Session:
             self._next_id(),
             label,
             self._free_row(),
-            ObjectMemory(self._limits, self._policy),
+            self._policy.make_memory(self._limits),
             answer,
             tentative,
         )

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from tam_ros.engine.base import Decoded, DecoderPrompts, Engine, MemoryStore
+from tam_ros.engine.base import Array, DecoderPrompts, Engine, MemoryPlan, MemoryStore
 from tam_ros.masks import fill_small_holes
-from tam_ros.tracker.answers import Answer, answers_of, branch_memory, mask_logits_of, remember
+from tam_ros.tracker.choices import Choice, DecodedFrame
 from tam_ros.tracker.decoding import decode_mask
-from tam_ros.tracker.memory import Slots, plan_memories
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.planning import plan_memories
 from tam_ros.tracker.track import Conditioned, Frame, Track
 from tam_ros.tracker.visibility import Verdict
+
+Chosen = tuple[Track, Sequence[Choice]]
 
 
 class Tracking:
@@ -27,20 +29,16 @@ class Tracking:
         """Find objects, at least one, in a frame, and remember them there."""
         plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
         attended = self._engine.attend_memory(frame.features, self._store, plan)
-        decoded = decode_mask(
-            self._engine, frame.features, attended, DecoderPrompts.none(len(plan.rows))
-        )
-        first_row, kept = 0, []
-        for track in tracks:
-            branches = branch_memory(track.memory, decoded, first_row)
-            answers = answers_of(branches, decoded, first_row, frame)
-            first_row += len(track.memory.pathways)
-            track.attended = Conditioned(attended, answers[0].row)
-            if self._update(track, answers[0].observation, options) is not Verdict.WITHHELD:
-                slots = remember(track.memory, branches, answers, decoded)
-                kept += [(track.row, *pair) for pair in zip(slots, answers)]
+        decoded = self._decode(frame, attended, len(plan.rows))
+        chosen = [_choose(track, decoded, plan) for track in tracks]
+        believed = []
+        for track, choices in zip(tracks, chosen):
+            track.attended = Conditioned(attended, choices[0].row)
+            verdict = self._see(track, choices[0].observation, options)
             frame.note(track.object_id, track.observation)
-        self._remember_answers(frame, kept, decoded)
+            if verdict is not Verdict.WITHHELD:
+                believed.append((track, choices))
+        self._remember(frame, decoded, believed)
 
     def remember_prompts(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Remember what was answered to prompts on a frame, of tracks that owe it."""
@@ -52,7 +50,12 @@ class Tracking:
             self._store.write_pointers([track.row], [slot], track.answer.pointer)
             track.answer = replace(track.answer, pointer=None)
 
-    def _update(self, track: Track, seen: Observation, options: SessionOptions) -> Verdict:
+    def _decode(self, frame: Frame, attended: Array, count: int) -> DecodedFrame:
+        none = DecoderPrompts.none(count)
+        decoded = decode_mask(self._engine, frame.features, attended, none)
+        return DecodedFrame(frame.index, frame.stamp_ns, decoded)
+
+    def _see(self, track: Track, seen: Observation, options: SessionOptions) -> Verdict:
         """Take over what was seen in a frame, visible if it is believed."""
         verdict = track.visibility.judge(seen.sighting, self._rules(options))
         if verdict is Verdict.VISIBLE:
@@ -68,17 +71,32 @@ class Tracking:
             return replace(options, exit_ratio=0.0, entry_ratio=0.0)
         return options
 
-    def _remember_answers(
-        self, frame: Frame, kept: Sequence[tuple[int, Slots, Answer]], decoded: Decoded
-    ) -> None:
-        """Write what is kept of a frame into rows and slots of the store."""
-        memories = [(row, s.memory, a) for row, s, a in kept if s.memory is not None]
-        if memories:
-            rows, slots, answers = map(list, zip(*memories))
-            masks = mask_logits_of(answers, decoded)
+    def _remember(self, frame: Frame, decoded: DecodedFrame, believed: Sequence[Chosen]) -> None:
+        """Remember objects as they were chosen, and write what is kept into the store."""
+        kept = [
+            (track.row, slots, choice)
+            for track, choices in believed
+            for slots, choice in zip(track.memory.tracked.remember(choices), choices)
+        ]
+        rows, slots, choices = _placed([(row, s.memory, choice) for row, s, choice in kept])
+        if rows:
+            masks = decoded.mask_logits(choices)
             memory = self._engine.encode_memory(frame.features, masks, from_prompt=False)
             self._store.write(rows, slots, memory)
-        pointers = [(row, s.pointer, a.row) for row, s, a in kept if s.pointer is not None]
-        if pointers:
-            rows, slots, answer_rows = map(list, zip(*pointers))
-            self._store.write_pointers(rows, slots, decoded.pointers[answer_rows])
+        rows, slots, choices = _placed([(row, s.pointer, choice) for row, s, choice in kept])
+        if rows:
+            self._store.write_pointers(rows, slots, decoded.pointers(choices))
+
+
+def _choose(track: Track, decoded: DecodedFrame, plan: MemoryPlan) -> Sequence[Choice]:
+    """Return with which masks an object goes on, the published one first."""
+    rows = np.flatnonzero(plan.rows == track.row)
+    return track.memory.tracked.choose(decoded, rows.tolist())
+
+
+def _placed(
+    kept: Sequence[tuple[int, int | None, Choice]],
+) -> tuple[list[int], list[int], list[Choice]]:
+    """Return rows and slots of the store, and what goes there, of all that has a slot."""
+    placed = [(row, slot, choice) for row, slot, choice in kept if slot is not None]
+    return [r for r, _, _ in placed], [s for _, s, _ in placed], [c for _, _, c in placed]

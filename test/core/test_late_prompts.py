@@ -95,7 +95,7 @@ def test_every_frame_since_is_gone_through(stream):
     assert stream.batches() == [1] * 6  # frames 5 to 9, and the new one
     memory = stream.session._tracks[1].memory
     assert [e.frame_index for e in memory.prompted] == [4]
-    assert [e.frame_index for e in memory.pathways[0].memories] == [5, 6, 7, 8, 9, 10]
+    assert [e.frame_index for e in memory.tracked.kept.memories] == [5, 6, 7, 8, 9, 10]
 
 
 def test_frames_are_found_by_the_nearest_stamp(stream):
@@ -207,7 +207,7 @@ def test_frames_are_left_out_only_where_time_is_short():
     stream.step(10)
     stream.session.add_prompt(click(200, 100, index=5))
     stream.steps_until(1)
-    remembered = [e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories]
+    remembered = [e.frame_index for e in stream.session._tracks[1].memory.tracked.kept.memories]
     assert remembered[:3] == [6, 8, 10]
 
 
@@ -279,7 +279,7 @@ def test_late_corrections_take_the_place_of_what_was_remembered_since(stream):
     assert result.mask.contains(180, 60)
     memory = stream.session._tracks[1].memory
     assert [e.frame_index for e in memory.prompted] == [9, 13]
-    assert [e.frame_index for e in memory.pathways[0].memories] == [12, 17]
+    assert [e.frame_index for e in memory.tracked.kept.memories] == [12, 17]
     # It was never gone, and is corrected in the newest frame too.
     assert stream.session.object_at(180, 60) == 1
     assert stream.session.object_at(93, 60) == 0

@@ -11,7 +11,7 @@ def choose(log_scores, ious, score=SURE, *, count=3, **rules):
     """Return (parent, candidate) pairs; score is of all pathways, or one each."""
     scores = np.broadcast_to(np.array(score, float), len(log_scores))
     ious = np.array(ious, float)
-    branches = choose_branches(log_scores, ious, scores, count, BranchRules(**rules))
+    branches = choose_branches(log_scores, ious, scores, BranchRules(count, **rules))
     assert max(b.log_score for b in branches) == 0
     return [(b.parent, b.candidate) for b in branches]
 
@@ -50,7 +50,7 @@ def test_a_lead_adds_up_over_frames():
     log_scores, published = [0.0, 0.0], []
     for _ in range(4):
         branches = choose_branches(
-            log_scores, np.array([[0.7], [0.9]]), np.full(2, SURE), 2, BranchRules()
+            log_scores, np.array([[0.7], [0.9]]), np.full(2, SURE), BranchRules(most=2)
         )
         published.append(branches[0].parent)
         if published[-1]:

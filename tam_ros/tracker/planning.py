@@ -1,0 +1,45 @@
+"""Which stored memories a batch of objects attends to in a frame, as an engine is told."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tam_ros.engine.base import MemoryPlan
+from tam_ros.tracker.memory import MemoryEntry, ObjectMemory, Recall
+
+
+def plan_memories(
+    rows: Sequence[int], memories: Sequence[ObjectMemory], frame_index: int
+) -> MemoryPlan:
+    """Return the plan of a frame for the objects in the given rows of the store.
+
+    An object that is followed on several pathways is as many objects of the plan, one after the
+    other.
+    """
+    prompted_age = memories[0].limits.recent
+    planned = [(row, m, r) for row, m in zip(rows, memories) for r in m.recall(frame_index)]
+    recalls = [recall for _, _, recall in planned]
+    ages = [[prompted_age if age is None else age for _, age in r.memories] for r in recalls]
+    matched = [(m.prompted[-1], _newest_good(recall)) for _, m, recall in planned]
+    return MemoryPlan(
+        rows=np.array([row for row, _, _ in planned], np.int64),
+        slots=_padded([[entry.slot for entry, _ in r.memories] for r in recalls]),
+        ages=_padded(ages),
+        pointer_slots=_padded([[entry.slot for entry in r.pointers] for r in recalls]),
+        matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
+        matched_frames=np.array([[e.frame_index for e in pair] for pair in matched], np.int64),
+    )
+
+
+def _newest_good(recall: Recall) -> MemoryEntry:
+    """Return the newest entry whose mask may be carried on; prompted ones all may."""
+    good = [entry for entry, _ in recall.memories if entry.is_good]
+    return max(good, key=lambda e: e.frame_index)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return ragged rows as a (len(rows), longest) int64 array, padded at the end with -1."""
+    padded = np.full((len(rows), max(map(len, rows))), -1, np.int64)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return padded
