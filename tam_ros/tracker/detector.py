@@ -145,7 +145,7 @@ class DetectionFeed:
         shown = {
             i: _flat(seen.logits)
             for i, seen in message.frame.observations.items()
-            if i in self._session.tracks
+            if i in self._session.tracked
         }
         ids, masks = list(shown), list(shown.values())
         overlaps = _overlaps([f.mask for f in found], masks)
@@ -180,7 +180,7 @@ class DetectionFeed:
     def _see_again(self, message: Message, object_id: int, found: Found) -> None:
         """Take a detection of a tracked object for what it is worth."""
         options, outcome = message.options, message.outcome
-        track = self._session.tracks[object_id]
+        track = self._session.tracked[object_id]
         outcome.matched.append(object_id)
         track.label = track.label or found.detection.label
         trial = self._trials.get(object_id)
@@ -213,7 +213,7 @@ class DetectionFeed:
             sighting = found.answer.observation.sighting
             hidden = [
                 track
-                for i, track in self._session.tracks.items()
+                for i, track in self._session.tracked.items()
                 if i not in message.outcome.corrected
                 and self._may_return(track, found.detection.label, sighting)
             ]
@@ -257,7 +257,7 @@ class DetectionFeed:
         """Propose new objects, unless they may be ones that were prompted later than the frame."""
         frame, options, outcome = message.frame, message.options, message.outcome
         session = self._session
-        if not options.confirm_hits or any(i not in frame.observations for i in session.tracks):
+        if not options.confirm_hits or any(i not in frame.observations for i in session.tracked):
             return
         started: list[np.ndarray] = []
         for found in unknown:
@@ -276,13 +276,13 @@ class DetectionFeed:
             self._trials[result.object_id] = Trial()
 
     def _has_room(self, label: str, options: DetectionOptions) -> bool:
-        alike = sum(track.label == label for track in self._session.tracks.values())
+        alike = sum(track.label == label for track in self._session.tracked.values())
         within_class = not options.max_per_class or alike < options.max_per_class
         return within_class and len(self._own) < options.max_new
 
     def _forget_removed(self) -> None:
         """Forget what is known of objects that are gone, or whose trial a user has ended."""
-        tracks = self._session.tracks
+        tracks = self._session.tracked
         self._own &= tracks.keys()
         self._corrected_ns = {i: ns for i, ns in self._corrected_ns.items() if i in tracks}
         self._trials = {

@@ -26,12 +26,13 @@ from tam_ros.tracker.decoding import refusing_prompts
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
-from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy, ObjectMemory
+from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy
+from tam_ros.tracker.objects import TrackedObjects
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompting import PromptDecoder
 from tam_ros.tracker.results import FrameResult, ObjectResult
-from tam_ros.tracker.showing import LARGEST_ID, check_pixels, show_newest, show_prompted
+from tam_ros.tracker.showing import check_pixels, show_newest, show_prompted
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.tracking import Tracking
 from tam_ros.tracker.warm_up import warm_up
@@ -56,36 +57,32 @@ class Session:
         policy: MemoryPolicy | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
-        if not 1 <= max_objects <= LARGEST_ID:
-            raise ValueError(f'max_objects {max_objects}: use 1 to {LARGEST_ID}')
         if max_prompted_frames < 1:
             raise ValueError(f'max_prompted_frames {max_prompted_frames}: use at least 1')
         self.options = options or SessionOptions()
         self._engine = engine
-        self._policy = policy or FifoPolicy()
-        self._max_objects = max_objects
-        if self._policy.max_objects is not None:
-            self._max_objects = min(max_objects, self._policy.max_objects)
+        policy = policy or FifoPolicy()
         self._limits = limits = MemoryLimits(
-            max_prompted_frames, engine.spec.recent_memories, pathways=self._policy.pathways
+            max_prompted_frames, engine.spec.recent_memories, pathways=policy.pathways
         )
-        self._store = engine.allocate_store(self._max_objects, limits.slots, limits.pointer_slots)
+        self.tracked = TrackedObjects(max_objects, limits, policy)
+        self._store = engine.allocate_store(
+            self.tracked.capacity, limits.slots, limits.pointer_slots
+        )
         self._clock = clock
         self._decoder = PromptDecoder(engine, self._store)
         self._tracking = Tracking(engine, self._store)
-        self._late = LateTracks(self._tracking, clock)
+        self._late = LateTracks(self.tracked, self._tracking, clock)
         self._history = History()
         self._continuity = Continuity()
         self._frame_count = 0
-        self._tracks: dict[int, Track] = {}  # those that are seen in, or missed from, every frame
-        self._last_id = 0
 
     def warm_up(self) -> None:
         """Have the engine build what it needs, before the first frame; may take minutes.
 
         Raises NotFiniteError for a network that answers with no numbers.
         """
-        warm_up(self._engine, self._store, self._limits, self._max_objects)
+        warm_up(self._engine, self._store, self._limits, self.tracked.capacity)
 
     # -- what a user calls ------------------------------------------------------------------
 
@@ -107,10 +104,10 @@ class Session:
         reset_reason = self._follow_time(verdict)
         self._remember_prompts()
         frame = self._encode(image_rgb, verdict.time_ns, stamp_ns)
-        if self._tracks:
-            self._tracking.track(frame, list(self._tracks.values()), self.options)
-        budget_s = self._clock() - started
-        self._admit(self._late.carry(self._history, self.options, budget_s))
+        on_time = self.tracked.on_time
+        if on_time:
+            self._tracking.track(frame, on_time, self.options)
+        self._late.carry(self._history, self.options, budget_s=self._clock() - started)
         self._history.trim(self.options)  # of what objects were seen to be as well
         result = self._note_shown(self._follow_motion(self.latest()))
         return replace(result, reset_reason=reset_reason, remark=verdict.remark)
@@ -126,9 +123,9 @@ class Session:
         PromptError if the prompt cannot be applied; every object is then as it was.
         """
         frame = self.frame_at(prompt.stamp_ns)
-        track = self._find(object_id) if object_id else None
+        track = self.tracked.find(object_id) if object_id else None
         if track is None:
-            self._check_room()
+            self.tracked.check_room()
         max_points = self.options.max_prompt_points
         check_label(label)
         check_point_count(len(prompt.points_xy), max_points)  # before any of them is looked at
@@ -140,18 +137,15 @@ class Session:
 
     def confirm(self, object_id: int) -> None:
         """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
-        self._find(object_id).tentative = False
+        self.tracked.find(object_id).tentative = False
 
     def remove(self, object_id: int) -> None:
         """Forget an object; raises PromptError for an unknown id."""
-        self._find(object_id)
-        self._tracks.pop(object_id, None)
-        self._late.tracks.pop(object_id, None)
+        self.tracked.remove(object_id)
 
     def reset(self) -> None:
         """Forget all objects. Their ids are not used again."""
-        self._tracks.clear()
-        self._late.tracks.clear()
+        self.tracked.clear()
 
     def object_at(self, x: float, y: float) -> int:
         """Return the id of the object whose mask holds a pixel of the newest frame, 0 for none."""
@@ -172,7 +166,7 @@ class Session:
 
     def latest(self) -> FrameResult:
         """Return the newest frame with all that prompts changed since; needs a frame."""
-        return show_newest(self._history.newest, self._tracks.values(), self.options)
+        return show_newest(self._history.newest, self.tracked.on_time, self.options)
 
     # -- what detections need beside it -------------------------------------------------------
 
@@ -195,12 +189,7 @@ class Session:
 
     def has_caught_up(self, frame: Frame) -> bool:
         """Return whether all objects have been looked for in a frame, or started after it."""
-        return self._late.have_reached(frame.index)
-
-    @property
-    def tracks(self) -> dict[int, Track]:
-        """All objects by id, also those that have not caught up yet."""
-        return self._tracks | self._late.tracks
+        return self.tracked.have_reached(frame.index)
 
     def answer_boxes(self, frame: Frame, prompts: Sequence[Prompt]) -> list[PromptAnswer]:
         """Answer checked prompts that are boxes, at least one, as a batch; starts nothing."""
@@ -213,16 +202,9 @@ class Session:
 
         Raises PromptError without room, or where no pixel of the frame would be the object's.
         """
-        self._check_room()
-        check_pixels(frame, answer, self.tracks, self.options)
-        track = Track(
-            self._next_id(),
-            label,
-            self._free_row(),
-            ObjectMemory(self._limits, self._policy),
-            answer,
-            tentative,
-        )
+        self.tracked.check_room()
+        check_pixels(frame, answer, self.tracked, self.options)
+        track = self.tracked.new_track(answer, label=label, tentative=tentative)
         return self._follow_answer(track, frame)
 
     def correct(
@@ -239,13 +221,13 @@ class Session:
         In an earlier frame, it takes the place of all that was remembered since. Raises
         PromptError for an unknown id, or where no pixel of the frame would be the object's.
         """
-        track = self._find(object_id)
-        check_pixels(frame, answer, self.tracks, self.options, object_id=object_id)
+        track = self.tracked.find(object_id)
+        check_pixels(frame, answer, self.tracked, self.options, object_id=object_id)
         track.label = label or track.label
         track.tentative &= tentative
         if track.owes_memory and frame.index != track.answer.observation.frame_index:
             self._remember_prompts()
-        if track.object_id in self._late.tracks or frame is self._history.newest:
+        if self.tracked.is_late(object_id) or frame is self._history.newest:
             track.go_on_from(answer)
             return self._follow_answer(track, frame)
         track.answer = answer
@@ -256,7 +238,7 @@ class Session:
             track.visibility.start(answer.observation.sighting)
             with refusing_prompts():
                 self._tracking.track(self._history.newest, [track], self.options)
-        return show_prompted(frame, track, self.tracks, self.options)
+        return show_prompted(frame, track, self.tracked, self.options)
 
     # -- frames -----------------------------------------------------------------------------
 
@@ -269,7 +251,7 @@ class Session:
         if verdict.step is Step.REWIND:
             self._remember_prompts()
             self._history.clear()
-            for track in self.tracks.values():
+            for track in self.tracked.values():
                 track.turn_back(verdict.time_ns)
         return ''
 
@@ -289,21 +271,16 @@ class Session:
 
     def _remember_prompts(self) -> None:
         """Encode the memories of the newest frame's prompts, now that no more will come."""
-        tracks = [t for t in self._tracks.values() if t.owes_memory]
+        tracks = [t for t in self.tracked.on_time if t.owes_memory]
         if tracks:
             self._tracking.remember_prompts(self._history.newest, tracks)
-
-    def _admit(self, tracks: Sequence[Track]) -> None:
-        """Follow objects from the newest frame on, in order of their ids."""
-        self._tracks |= {track.object_id: track for track in tracks}
-        self._tracks = dict(sorted(self._tracks.items()))
 
     def _follow_motion(self, result: FrameResult) -> FrameResult:
         """Let motions follow the newest frame's visible masks; return its result with them."""
         if self.options.forecast == 'none':
             return result
         for found in result.objects:
-            track = self._tracks[found.object_id]
+            track = self.tracked[found.object_id]
             if found.mask is None or track.motion_at(result.stamp_ns):
                 continue
             if track.motion is None:
@@ -313,55 +290,24 @@ class Session:
         return replace(result, objects=tuple(self._with_motion(o) for o in result.objects))
 
     def _with_motion(self, found: ObjectResult) -> ObjectResult:
-        motion = self._tracks[found.object_id].motion_at(self._history.newest.stamp_ns)
+        motion = self.tracked[found.object_id].motion_at(self._history.newest.stamp_ns)
         return replace(found, motion=motion)
 
     def _note_shown(self, result: FrameResult) -> FrameResult:
         """Note which objects have a pixel in the newest frame; return its result."""
         for found in result.objects:
             if found.is_shown:
-                self._tracks[found.object_id].shown_ns = result.stamp_ns
+                self.tracked[found.object_id].shown_ns = result.stamp_ns
         return result
 
     # -- prompts ----------------------------------------------------------------------------
-
-    def _check_room(self) -> None:
-        if len(self.tracks) < self._max_objects:
-            return
-        if self._max_objects == self._policy.max_objects:
-            raise PromptError(
-                f'memory policy {self._policy.name} tracks at most {self._max_objects} objects: '
-                'remove one, or take another policy'
-            )
-        raise PromptError(
-            f'{self._max_objects} objects are tracked already: remove one or raise max_objects'
-        )
-
-    def _free_row(self) -> int:
-        used = {t.row for t in self.tracks.values()}
-        return next(r for r in range(self._max_objects) if r not in used)
-
-    def _next_id(self) -> int:
-        """Return an id that no object has; once all were used, the smallest free one."""
-        if self._last_id < LARGEST_ID:
-            self._last_id += 1
-            return self._last_id
-        return next(i for i in range(1, LARGEST_ID + 1) if i not in self.tracks)
 
     def _follow_answer(self, track: Track, frame: Frame) -> ObjectResult:
         """Let an object go on from the frame of its prompt."""
         frame.note(track.object_id, track.observation)
         if frame is self._history.newest:
-            self._late.tracks.pop(track.object_id, None)
-            self._admit([track])
+            self.tracked.add(track, is_late=False)
             return self._follow_motion(self.latest()).find(track.object_id)
         self._tracking.remember_prompts(frame, [track])
-        self._late.tracks[track.object_id] = track
-        return show_prompted(frame, track, self.tracks, self.options)
-
-    def _find(self, object_id: int) -> Track:
-        tracks = self.tracks
-        if object_id not in tracks:
-            known = ', '.join(map(str, sorted(tracks))) or 'none'
-            raise PromptError(f'object id {object_id} is unknown: tracked are {known}')
-        return tracks[object_id]
+        self.tracked.add(track, is_late=True)
+        return show_prompted(frame, track, self.tracked, self.options)

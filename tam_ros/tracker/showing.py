@@ -7,11 +7,10 @@ import numpy as np
 
 from tam_ros.masks import MaskCrop, upsample_around_mask
 from tam_ros.prompts import PromptError
+from tam_ros.tracker.objects import LARGEST_ID
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
-
-LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 
 
 def show_newest(frame: Frame, tracks: Iterable[Track], options: SessionOptions) -> FrameResult:

@@ -1,4 +1,4 @@
-"""What the session holds of each object, and of each of the newest frames."""
+"""What is held of each object, and of each of the newest frames."""
 
 from dataclasses import dataclass, field
 

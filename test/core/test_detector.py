@@ -209,7 +209,7 @@ def test_messages_are_for_their_own_frame(stream):
     for _ in range(8):
         stream.step()
     assert stream.see(at(A), index=3).started == [1]
-    prompted = [e.frame_index for e in stream.session.tracks[1].memory.prompted]
+    prompted = [e.frame_index for e in stream.session.tracked[1].memory.prompted]
     assert prompted == [3]
     with pytest.raises(PromptError, match='older than the frames kept'):
         stream.feed.apply([at(A)], -(10**9), stream.options)
@@ -256,7 +256,7 @@ def test_weak_objects_are_corrected_at_most_once_a_period(stream):
         corrected.append(bool(stream.see(shifted).corrected))
     # Every 0.5 s is every 16th frame.
     assert np.flatnonzero(corrected).tolist() == [0, 16]
-    memory = stream.session.tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [0, 1, 17]
 
 

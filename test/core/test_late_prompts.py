@@ -93,7 +93,7 @@ def test_every_frame_since_is_gone_through(stream):
     stream.batches()
     stream.step()
     assert stream.batches() == [1] * 6  # frames 5 to 9, and the new one
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [4]
     assert [e.frame_index for e in memory.pathways[0].memories] == [5, 6, 7, 8, 9, 10]
 
@@ -207,7 +207,7 @@ def test_frames_are_left_out_only_where_time_is_short():
     stream.step(10)
     stream.session.add_prompt(click(200, 100, index=5))
     stream.steps_until(1)
-    remembered = [e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories]
+    remembered = [e.frame_index for e in stream.session.tracked[1].memory.pathways[0].memories]
     assert remembered[:3] == [6, 8, 10]
 
 
@@ -242,7 +242,7 @@ def test_prompts_on_the_way_refine_and_start_anew_from_their_frame():
     stream.step()
     stream.session.add_prompt(click(110, 60, index=7), object_id=1)
     assert stream.engine.calls[-2].attended is not None
-    memory = stream.session._late.tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [3, 7]
     stream.session.add_prompt(click(110, 60), object_id=1)  # in the newest: nothing to catch up
     assert [o.object_id for o in stream.session.objects] == [1]
@@ -277,7 +277,7 @@ def test_late_corrections_take_the_place_of_what_was_remembered_since(stream):
     result = stream.session.add_prompt(click(180, 60, index=13), object_id=1)
     assert result.stamp_ns == stamp(13)
     assert result.mask.contains(180, 60)
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [9, 13]
     assert [e.frame_index for e in memory.pathways[0].memories] == [12, 17]
     # It was never gone, and is corrected in the newest frame too.
@@ -302,7 +302,7 @@ def test_a_prompt_on_the_newest_frame_outlives_a_late_correction(stream):
     stream.session.add_prompt(click(130, 60, index=11), object_id=1)
     assert stream.session.object_at(160, 60) == 1
     stream.step()
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [9, 11, 13]
 
 

@@ -121,9 +121,9 @@ def test_an_object_keeps_its_id_through_a_long_loss(policy):
 @pytest.mark.parametrize('policy', ['quality', 'dam', 'tree'])
 def test_good_memories_outlast_an_absence(policy):
     stream = Stream(ScriptedEngine(), policy)
-    seen = {e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories}
+    seen = {e.frame_index for e in stream.session.tracked[1].memory.pathways[0].memories}
     stream.show(100, presence_logits=-2.0)
-    kept = {e.frame_index for e in stream.session._tracks[1].memory.pathways[0].memories}
+    kept = {e.frame_index for e in stream.session.tracked[1].memory.pathways[0].memories}
     assert len(kept & seen) >= 5
 
 
@@ -205,6 +205,6 @@ def test_dam_sees_the_distractor_that_the_network_hesitated_over():
     decode = engine.decode_mask
     engine.decode_mask = lambda *a: replace(decode(*a), candidate_logits=np.stack([twin[None]]))
     stream.show(20)
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert isinstance(memory.policy, DamPolicy)
     assert sum(e.is_distinctive for e in memory.pathways[0].memories) == 3
