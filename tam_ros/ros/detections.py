@@ -91,7 +91,7 @@ class DetectionInput:
 
     def _may_come(self, msg: Detection2DArray) -> bool:
         """Return whether the frame of a message may be yet to come, or has; drop it otherwise."""
-        ahead_s = self._session.ahead_s(_stamp_ns(msg))
+        ahead_s = self._session.history.ahead_s(_stamp_ns(msg))
         if ahead_s <= MOST_AHEAD_S:
             return True
         self._drop(

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
 from tam_ros.tracker.options import check_ranges
+from tam_ros.tracker.prompted import PromptedFrame
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.visibility import Sighting
@@ -109,11 +110,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Message:
-    """A message while it is applied: its frame, and what has come of it."""
+    """A message while it is applied."""
 
-    frame: Frame
+    on: PromptedFrame
+    """The frame that it belongs to."""
     options: DetectionOptions
     outcome: Outcome = field(default_factory=Outcome)
+    """What has come of it so far."""
+
+    @property
+    def frame(self) -> Frame:
+        """The frame itself."""
+        return self.on.frame
 
 
 class DetectionFeed:
@@ -121,17 +129,18 @@ class DetectionFeed:
 
     def __init__(self, session: Session):
         self._session = session
+        self._objects = session.tracked
         self._trials: dict[int, Trial] = {}
         self._own: set[int] = set()  # objects that came from detections
         self._corrected_ns: dict[int, int] = {}
 
     def is_early(self, stamp_ns: int) -> bool:
         """Return whether a message must wait: for its frame, or for objects on their way there."""
-        session = self._session
-        if not session.has_frame or session.is_ahead(stamp_ns):
+        history = self._session.history
+        if history.is_ahead(stamp_ns):
             return True
         try:
-            return not session.has_caught_up(session.frame_at(stamp_ns))
+            return not self._objects.have_reached(history.at(stamp_ns).index)
         except PromptError:
             return False
 
@@ -140,12 +149,12 @@ class DetectionFeed:
     ) -> Outcome:
         """Apply the detections of one frame; raises PromptError where the frame is not kept."""
         self._forget_removed()
-        message = Message(self._session.frame_at(stamp_ns), options)
+        message = Message(self._session.prompted_frame(stamp_ns), options)
         found = self._find(message, detections)
         shown = {
             i: _flat(seen.logits)
             for i, seen in message.frame.observations.items()
-            if i in self._session.tracked
+            if i in self._objects
         }
         ids, masks = list(shown), list(shown.values())
         overlaps = _overlaps([f.mask for f in found], masks)
@@ -171,7 +180,7 @@ class DetectionFeed:
         checked = [(d, p) for d, p in zip(counting, prompts) if p]
         if not checked:
             return []
-        answers = self._session.answer_boxes(frame, [p for _, p in checked])
+        answers = message.on.answer_boxes([p for _, p in checked])
         found = [Found(d, a, _flat(a.observation.logits)) for (d, _), a in zip(checked, answers)]
         return [f for f in found if f.answer.observation.presence_logit > 0 and f.mask.any()]
 
@@ -180,7 +189,7 @@ class DetectionFeed:
     def _see_again(self, message: Message, object_id: int, found: Found) -> None:
         """Take a detection of a tracked object for what it is worth."""
         options, outcome = message.options, message.outcome
-        track = self._session.tracked[object_id]
+        track = self._objects[object_id]
         outcome.matched.append(object_id)
         track.label = track.label or found.detection.label
         trial = self._trials.get(object_id)
@@ -188,7 +197,7 @@ class DetectionFeed:
             trial.hits, trial.misses = trial.hits + 1, 0
             if trial.hits >= options.confirm_hits:
                 del self._trials[object_id]
-                self._session.confirm(object_id)
+                self._objects[object_id].tentative = False
                 outcome.confirmed.append(object_id)
         seen = message.frame.observations[object_id]
         is_weak = not seen.visible or seen.predicted_iou < options.weak_iou
@@ -199,7 +208,7 @@ class DetectionFeed:
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
         try:
-            self._session.correct(message.frame, found.answer, object_id)
+            message.on.correct(self._objects[object_id], found.answer)
         except PromptError as error:  # others have all its pixels
             message.outcome.refused.append(str(error))
             return
@@ -213,7 +222,7 @@ class DetectionFeed:
             sighting = found.answer.observation.sighting
             hidden = [
                 track
-                for i, track in self._session.tracked.items()
+                for i, track in self._objects.items()
                 if i not in message.outcome.corrected
                 and self._may_return(track, found.detection.label, sighting)
             ]
@@ -249,15 +258,14 @@ class DetectionFeed:
             older = [mask for other, mask in shown.items() if other < i]
             is_double = (_overlaps([shown[i]], older) >= options.double_iou).any()
             if is_double or self._trials[i].misses >= options.drop_misses:
-                self._session.remove(i)
+                self._objects.remove(i)
                 message.outcome.dropped.append(i)
         self._forget_removed()
 
     def _start(self, message: Message, unknown: Sequence[Found]) -> None:
         """Propose new objects, unless they may be ones that were prompted later than the frame."""
         frame, options, outcome = message.frame, message.options, message.outcome
-        session = self._session
-        if not options.confirm_hits or any(i not in frame.observations for i in session.tracked):
+        if not options.confirm_hits or any(i not in frame.observations for i in self._objects):
             return
         started: list[np.ndarray] = []
         for found in unknown:
@@ -266,7 +274,7 @@ class DetectionFeed:
             if is_double or not self._has_room(label, options):
                 continue
             try:
-                result = session.start(frame, found.answer, label=label, tentative=True)
+                result = message.on.start(found.answer, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
                 continue
@@ -276,13 +284,13 @@ class DetectionFeed:
             self._trials[result.object_id] = Trial()
 
     def _has_room(self, label: str, options: DetectionOptions) -> bool:
-        alike = sum(track.label == label for track in self._session.tracked.values())
+        alike = sum(track.label == label for track in self._objects.values())
         within_class = not options.max_per_class or alike < options.max_per_class
         return within_class and len(self._own) < options.max_new
 
     def _forget_removed(self) -> None:
         """Forget what is known of objects that are gone, or whose trial a user has ended."""
-        tracks = self._session.tracked
+        tracks = self._objects
         self._own &= tracks.keys()
         self._corrected_ns = {i: ns for i, ns in self._corrected_ns.items() if i in tracks}
         self._trials = {

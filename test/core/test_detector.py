@@ -240,10 +240,9 @@ def test_objects_prompted_after_the_frame_are_not_proposed_again(stream):
 
 def weaken(stream, iou):
     """Let the newest frame's masks have a predicted IoU."""
-    frame = stream.session.frame_at(None)
-    frame.observations = {
-        i: replace(seen, predicted_iou=iou) for i, seen in frame.observations.items()
-    }
+    frame = stream.session.history.newest
+    for i, seen in dict(frame.observations).items():
+        frame.note(i, replace(seen, predicted_iou=iou))
 
 
 def test_weak_objects_are_corrected_at_most_once_a_period(stream):
@@ -303,8 +302,8 @@ def test_proposed_objects_that_turn_out_to_be_older_ones_are_dropped(stream):
     stream.step()
     stream.session.remove(2)
     assert stream.see(at(B)).started == [3]
-    frame = stream.session.frame_at(None)
-    frame.observations[3] = frame.observations[1]  # both have the same mask now
+    frame = stream.session.history.newest
+    frame.note(3, frame.observations[1])  # both have the same mask now
     assert stream.see().dropped == [3]
 
 

@@ -133,9 +133,9 @@ def test_the_nearest_frame_stands_in_for_one_that_was_dropped():
     for index in (0, 1, 2, 4, 5, 8, 9, 10):
         session.step(IMAGE, stamp(index))
     near = PERIOD_MS * MS // 4
-    assert session.frame_at(stamp(3) + near).stamp_ns == stamp(4)
-    assert session.frame_at(stamp(6)).stamp_ns == stamp(5)
-    assert session.frame_at(stamp(7)).stamp_ns == stamp(8)
+    assert session.history.at(stamp(3) + near).stamp_ns == stamp(4)
+    assert session.history.at(stamp(6)).stamp_ns == stamp(5)
+    assert session.history.at(stamp(7)).stamp_ns == stamp(8)
 
 
 def test_one_frame_takes_its_own_stamp_only():
@@ -160,9 +160,9 @@ def test_one_frame_takes_its_own_stamp_only():
 def test_history_is_bounded(options, oldest):
     stream = Stream(options)
     stream.step(41)
-    assert stream.session.frame_at(stamp(oldest)).index == oldest
+    assert stream.session.history.at(stamp(oldest)).index == oldest
     with pytest.raises(PromptError, match='older than the frames kept'):
-        stream.session.frame_at(stamp(oldest - 1))
+        stream.session.history.at(stamp(oldest - 1))
 
 
 def test_what_objects_were_counts_as_well():
@@ -171,8 +171,8 @@ def test_what_objects_were_counts_as_well():
     for x in range(20, 300, 20):
         stream.session.add_prompt(click(x, 60))
     stream.step(20)
-    assert stream.session._history.nbytes <= 5.5 * FRAME_BYTES
-    assert len(stream.session._history) == 2
+    assert stream.session.history.nbytes <= 5.5 * FRAME_BYTES
+    assert len(stream.session.history) == 2
 
 
 def test_objects_already_tracked_are_in_every_result(stream):
