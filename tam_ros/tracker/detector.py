@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
-from tam_ros.tracker.options import check_ranges
+from tam_ros.tracker.options import SessionOptions, check_ranges
 from tam_ros.tracker.prompted import PromptedFrame
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
@@ -41,9 +41,10 @@ class Detection:
 
     box_xyxy: tuple[float, float, float, float]
     """Float pixels; x1 and y1 are exclusive."""
-    score: float
-    """The detector's confidence, in [0, 1]."""
+    confidence: float
+    """The detector's, in [0, 1]."""
     label: str = ''
+    """Its class; empty where the detector tells none."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,20 @@ class DetectionOptions:
 
 @dataclass
 class Outcome:
-    """What a message has led to: ids of objects, and why boxes could not be used."""
+    """What a message has led to: ids of objects, in the order in which it did."""
 
     matched: list[int] = field(default_factory=list)
+    """Seen again."""
     started: list[int] = field(default_factory=list)
+    """New, and TENTATIVE."""
     confirmed: list[int] = field(default_factory=list)
+    """Seen again often enough to be no longer TENTATIVE."""
     corrected: list[int] = field(default_factory=list)
+    """Weak or hidden, and prompted with the detection's box."""
     dropped: list[int] = field(default_factory=list)
+    """TENTATIVE ones, missed too often or found to be older ones."""
     refused: list[str] = field(default_factory=list)
+    """Why boxes could not be used."""
 
 
 @dataclass
@@ -96,16 +103,19 @@ class Trial:
     """How a TENTATIVE object has fared since it was proposed."""
 
     hits: int = 0
+    """Messages that it was detected in again."""
     misses: int = 0
+    """Messages in a row that it was not detected in."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A detection and the answer to its box. mask: (m * m,) float32, 0 or 1."""
+    """A detection and the answer to its box."""
 
     detection: Detection
     answer: PromptAnswer
     mask: np.ndarray
+    """Of the answer, (m * m,) float32, 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -167,15 +177,15 @@ class DetectionFeed:
             for row, f in enumerate(found)
             if row not in matches and not (overlaps[row] >= options.known_iou).any()
         ]
-        good = [f for f in unknown if f.detection.score >= options.new_score]
+        good = [f for f in unknown if f.detection.confidence >= options.new_score]
         self._start(message, self._find_hidden(message, good))
         return message.outcome
 
     def _find(self, message: Message, detections: Sequence[Detection]) -> list[Found]:
         """Return the detections that count and whose boxes hold something, best first."""
         frame, options, outcome = message.frame, message.options, message.outcome
-        counting = [d for d in detections if d.score >= options.min_score]
-        counting = sorted(counting, key=lambda d: -d.score)[: options.max_boxes]
+        counting = [d for d in detections if d.confidence >= options.min_score]
+        counting = sorted(counting, key=lambda d: -d.confidence)[: options.max_boxes]
         prompts = [_box_prompt(d, frame.size_wh, outcome.refused) for d in counting]
         checked = [(d, p) for d, p in zip(counting, prompts) if p]
         if not checked:
@@ -197,11 +207,11 @@ class DetectionFeed:
             trial.hits, trial.misses = trial.hits + 1, 0
             if trial.hits >= options.confirm_hits:
                 del self._trials[object_id]
-                self._objects[object_id].tentative = False
+                track.tentative = False
                 outcome.confirmed.append(object_id)
         seen = message.frame.observations[object_id]
         is_weak = not seen.visible or seen.predicted_iou < options.weak_iou
-        if is_weak and found.detection.score >= options.new_score:
+        if is_weak and found.detection.confidence >= options.new_score:
             last_ns = self._corrected_ns.get(object_id, -math.inf)
             if message.frame.stamp_ns - last_ns >= options.correct_s * 1e9:
                 self._correct(message, object_id, found)
@@ -224,7 +234,7 @@ class DetectionFeed:
                 track
                 for i, track in self._objects.items()
                 if i not in message.outcome.corrected
-                and self._may_return(track, found.detection.label, sighting)
+                and _may_return(track, found.detection.label, sighting, message.on.options)
             ]
             if hidden:
                 nearest = min(hidden, key=lambda track: track.visibility.moved(sighting))
@@ -232,18 +242,6 @@ class DetectionFeed:
             else:
                 rest.append(found)
         return rest
-
-    def _may_return(self, track: Track, label: str, sighting: Sighting) -> bool:
-        """Return whether what a detection shows can be an object that is not in sight."""
-        options = self._session.options
-        unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
-        return (
-            not track.observation.visible
-            and not track.tentative
-            and track.label == label
-            and 0 <= unseen_s <= options.lost_after_s
-            and track.visibility.is_in_reach(sighting, options)
-        )
 
     # -- objects that are proposed ----------------------------------------------------------
 
@@ -296,6 +294,18 @@ class DetectionFeed:
         self._trials = {
             i: t for i, t in self._trials.items() if i in tracks and tracks[i].tentative
         }
+
+
+def _may_return(track: Track, label: str, sighting: Sighting, options: SessionOptions) -> bool:
+    """Return whether what a detection shows can be an object that is not in sight."""
+    unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
+    return (
+        not track.observation.visible
+        and not track.tentative
+        and track.label == label
+        and 0 <= unseen_s <= options.lost_after_s
+        and track.visibility.is_in_reach(sighting, options)
+    )
 
 
 def _box_prompt(

@@ -23,9 +23,9 @@ EVAL = Path(__file__).parents[3] / 'shared' / 'eval'
 A, B = (60, 60), (200, 160)
 
 
-def at(center, score=0.9, label='cup', size=60) -> Detection:
+def at(center, confidence=0.9, label='cup', size=60) -> Detection:
     x, y = center
-    return Detection((x - size / 2, y - size / 2, x + size / 2, y + size / 2), score, label)
+    return Detection((x - size / 2, y - size / 2, x + size / 2, y + size / 2), confidence, label)
 
 
 class Stream:
@@ -130,12 +130,12 @@ def test_a_user_can_confirm_too(stream):
     assert stream.states == {1: ObjectState.TRACKED}
 
 
-def test_scores_gate(stream):
-    outcome = stream.see(at(A, score=0.49), at(B, score=0.69))
+def test_confidence_gates(stream):
+    outcome = stream.see(at(A, confidence=0.49), at(B, confidence=0.69))
     assert outcome.started == []
     stream.session.add_prompt(Prompt([A]))
-    assert stream.see(at(A, score=0.49)).matched == []
-    assert stream.see(at(A, score=0.5)).matched == [1]
+    assert stream.see(at(A, confidence=0.49)).matched == []
+    assert stream.see(at(A, confidence=0.5)).matched == [1]
 
 
 def test_detections_of_prompted_objects_start_nothing_and_name_them(stream):
@@ -156,7 +156,7 @@ def test_near_doubles_of_live_objects_are_never_new(stream):
 
 
 def test_one_of_two_new_doubles_starts(stream):
-    assert stream.see(at(A), at((A[0] + 3, A[1]), score=0.8)).started == [1]
+    assert stream.see(at(A), at((A[0] + 3, A[1]), confidence=0.8)).started == [1]
 
 
 def test_crowded_detections_of_different_objects_all_count(stream):
@@ -178,7 +178,7 @@ def test_the_best_sum_of_overlaps_decides(stream):
 
 def test_caps():
     places = [(40 + 80 * i, 120) for i in range(3)]
-    boxes = [at(place, score=0.9 - 0.01 * i) for i, place in enumerate(places)]
+    boxes = [at(place, confidence=0.9 - 0.01 * i) for i, place in enumerate(places)]
     assert Stream(DetectionOptions(max_boxes=2)).see(*boxes).started == [1, 2]
     assert Stream(DetectionOptions(max_new=1)).see(*boxes).started == [1]
     assert Stream(DetectionOptions(max_new=0)).see(*boxes).started == []
@@ -264,7 +264,7 @@ def test_good_objects_and_poor_detections_correct_nothing(stream):
     stream.step()
     assert stream.see(at(A)).corrected == []
     weaken(stream, 0.3)
-    assert stream.see(at(A, score=0.6)).corrected == []
+    assert stream.see(at(A, confidence=0.6)).corrected == []
 
 
 def test_hidden_objects_come_back_with_a_detection_near_by():
