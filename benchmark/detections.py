@@ -18,7 +18,7 @@ from tam_ros.evaluation.clips import TruthClip, clip_names, read_clip
 from tam_ros.evaluation.detections import Faults, Follow, follow_detections, simulate_detector
 from tam_ros.evaluation.trackers import MAX_OBJECTS
 from tam_ros.evaluation.truth_engine import TruthEngine
-from tam_ros.tracker.detector import DetectionOptions
+from tam_ros.tracker.association import DetectionOptions
 from tam_ros.tracker.session import Session
 
 

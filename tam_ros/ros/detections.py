@@ -10,7 +10,7 @@ from tam_ros.ros.conversions import message_to_detections, stamp_to_ns
 from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.parameters import detection_options
 from tam_ros.ros.worker import Worker
-from tam_ros.tracker.detector import DetectionFeed, Outcome
+from tam_ros.tracker.association import DetectionAssociation, Outcome
 from tam_ros.tracker.session import Session
 
 MESSAGES_KEPT = 8  # that wait; then the oldest gives way
@@ -31,7 +31,7 @@ class DetectionInput:
         self, node: Node, worker: Worker, session: Session, warn: Callable[[str, str], None]
     ):
         self._node = node
-        self._feed = DetectionFeed(session)
+        self._association = DetectionAssociation(session)
         self._warn = warn
         self._session = session
         self._worker = worker
@@ -87,7 +87,7 @@ class DetectionInput:
             self.apply_due()
 
     def _is_early(self, msg: Detection2DArray) -> bool:
-        return self._feed.is_early(_stamp_ns(msg))
+        return self._association.is_early(_stamp_ns(msg))
 
     def _may_come(self, msg: Detection2DArray) -> bool:
         """Return whether the frame of a message may be yet to come, or has; drop it otherwise."""
@@ -114,7 +114,7 @@ class DetectionInput:
         try:
             options = detection_options(self._node)
             detections = message_to_detections(msg, self._refuse)
-            self._say(self._feed.apply(detections, _stamp_ns(msg), options))
+            self._say(self._association.apply(detections, _stamp_ns(msg), options))
         except PromptError as error:
             self._drop('late_detections', f'detections ignored: {error}')
 

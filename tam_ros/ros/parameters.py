@@ -18,7 +18,7 @@ from tam_ros.engine.base import NUMERIC_MODES
 from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS
 from tam_ros.networks import MODELS
 from tam_ros.ros.decoding import ImageOptions
-from tam_ros.tracker.detector import DETECTION_RANGES, DetectionOptions
+from tam_ros.tracker.association import DETECTION_RANGES, DetectionOptions
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S
 from tam_ros.tracker.options import RANGES, SessionOptions
 from tam_ros.tracker.policies import POLICIES

@@ -15,7 +15,7 @@ from tam_ros.ros.conversions import ns_to_stamp
 from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.worker import Worker
-from tam_ros.tracker.detector import DetectionOptions
+from tam_ros.tracker.association import DetectionOptions
 from tam_ros.tracker.session import Session
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)

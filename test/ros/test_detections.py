@@ -9,7 +9,7 @@ from tracker import masks_of
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.msg import TrackedObject
-from tam_ros.tracker.detector import DetectionOptions
+from tam_ros.tracker.association import DetectionOptions
 
 SQUARE = (60, 80, 120, 140)  # of the first frame; it moves to the right
 PERIOD_NS = NS_PER_S // 10

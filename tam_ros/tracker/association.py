@@ -1,4 +1,4 @@
-"""Objects from a detector: which detections are known already, which are new, which are noise.
+"""Associates detections with objects: which are known already, which are new, which are noise.
 
 Every message belongs to a frame, and is judged by the masks that its boxes have there. An object
 that a detector proposes is TENTATIVE until the detector sees it again. The live objects decide
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
 from tam_ros.tracker.options import SessionOptions, check_ranges
+from tam_ros.tracker.overlaps import best_pairs, mask_overlaps
 from tam_ros.tracker.prompted import PromptedFrame
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
@@ -125,6 +125,8 @@ class Message:
     on: PromptedFrame
     """The frame that it belongs to."""
     options: DetectionOptions
+    shown: Mapping[int, np.ndarray]
+    """Masks of the objects in the frame before the message, by id; each as of a `Found`."""
     outcome: Outcome = field(default_factory=Outcome)
     """What has come of it so far."""
 
@@ -134,15 +136,15 @@ class Message:
         return self.on.frame
 
 
-class DetectionFeed:
-    """Applies a detector's messages to a session."""
+class DetectionAssociation:
+    """Applies a detector's messages to the objects of a session."""
 
     def __init__(self, session: Session):
         self._session = session
         self._objects = session.tracked
-        self._trials: dict[int, Trial] = {}
+        self._trials: dict[int, Trial] = {}  # of TENTATIVE objects
         self._own: set[int] = set()  # objects that came from detections
-        self._corrected_ns: dict[int, int] = {}
+        self._corrected_ns: dict[int, int] = {}  # time of the last frame of a correction
 
     def is_early(self, stamp_ns: int) -> bool:
         """Return whether a message must wait: for its frame, or for objects on their way there."""
@@ -159,24 +161,12 @@ class DetectionFeed:
     ) -> Outcome:
         """Apply the detections of one frame; raises PromptError where the frame is not kept."""
         self._forget_removed()
-        message = Message(self._session.prompted_frame(stamp_ns), options)
+        on = self._session.prompted_frame(stamp_ns)
+        seen = {i: seen for i, seen in on.frame.observations.items() if i in self._objects}
+        message = Message(on, options, {i: _flat(seen.logits) for i, seen in seen.items()})
         found = self._find(message, detections)
-        shown = {
-            i: _flat(seen.logits)
-            for i, seen in message.frame.observations.items()
-            if i in self._objects
-        }
-        ids, masks = list(shown), list(shown.values())
-        overlaps = _overlaps([f.mask for f in found], masks)
-        matches = _match(overlaps, options.match_iou)
-        for row, column in matches.items():
-            self._see_again(message, ids[column], found[row])
-        self._judge_trials(message, shown)
-        unknown = [
-            f
-            for row, f in enumerate(found)
-            if row not in matches and not (overlaps[row] >= options.known_iou).any()
-        ]
+        unknown = self._match(message, found)
+        self._judge_trials(message)
         good = [f for f in unknown if f.detection.confidence >= options.new_score]
         self._start(message, self._find_hidden(message, good))
         return message.outcome
@@ -196,25 +186,42 @@ class DetectionFeed:
 
     # -- objects that are tracked -----------------------------------------------------------
 
+    def _match(self, message: Message, found: Sequence[Found]) -> list[Found]:
+        """Give detections to the objects that they show; return those like no object."""
+        options, shown = message.options, message.shown
+        overlaps = mask_overlaps([f.mask for f in found], list(shown.values()))
+        matches = best_pairs(overlaps, options.match_iou)
+        for row, column in matches.items():
+            self._see_again(message, list(shown)[column], found[row])
+        is_known = (overlaps >= options.known_iou).any(axis=1)
+        return [f for row, f in enumerate(found) if row not in matches and not is_known[row]]
+
     def _see_again(self, message: Message, object_id: int, found: Found) -> None:
         """Take a detection of a tracked object for what it is worth."""
-        options, outcome = message.options, message.outcome
         track = self._objects[object_id]
-        outcome.matched.append(object_id)
+        message.outcome.matched.append(object_id)
         track.label = track.label or found.detection.label
-        trial = self._trials.get(object_id)
-        if trial:
-            trial.hits, trial.misses = trial.hits + 1, 0
-            if trial.hits >= options.confirm_hits:
-                del self._trials[object_id]
-                track.tentative = False
-                outcome.confirmed.append(object_id)
-        seen = message.frame.observations[object_id]
+        self._count_hit(message, track)
+        if self._needs(message, object_id, found):
+            self._correct(message, object_id, found)
+
+    def _count_hit(self, message: Message, track: Track) -> None:
+        trial = self._trials.get(track.object_id)
+        if trial is None:
+            return
+        trial.hits, trial.misses = trial.hits + 1, 0
+        if trial.hits >= message.options.confirm_hits:
+            del self._trials[track.object_id]
+            track.tentative = False
+            message.outcome.confirmed.append(track.object_id)
+
+    def _needs(self, message: Message, object_id: int, found: Found) -> bool:
+        """Return whether an object is weak, so that a good detection corrects it now and then."""
+        options, seen = message.options, message.frame.observations[object_id]
         is_weak = not seen.visible or seen.predicted_iou < options.weak_iou
-        if is_weak and found.detection.confidence >= options.new_score:
-            last_ns = self._corrected_ns.get(object_id, -math.inf)
-            if message.frame.stamp_ns - last_ns >= options.correct_s * 1e9:
-                self._correct(message, object_id, found)
+        last_ns = self._corrected_ns.get(object_id, -math.inf)
+        is_due = message.frame.stamp_ns - last_ns >= options.correct_s * 1e9
+        return is_weak and is_due and found.detection.confidence >= options.new_score
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
         try:
@@ -245,16 +252,13 @@ class DetectionFeed:
 
     # -- objects that are proposed ----------------------------------------------------------
 
-    def _judge_trials(self, message: Message, shown: Mapping[int, np.ndarray]) -> None:
-        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones.
-
-        shown: the masks of all objects in the frame.
-        """
-        options = message.options
+    def _judge_trials(self, message: Message) -> None:
+        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones."""
+        options, shown = message.options, message.shown
         for i in shown.keys() & self._trials.keys():
             self._trials[i].misses += i not in message.outcome.matched
             older = [mask for other, mask in shown.items() if other < i]
-            is_double = (_overlaps([shown[i]], older) >= options.double_iou).any()
+            is_double = (mask_overlaps([shown[i]], older) >= options.double_iou).any()
             if is_double or self._trials[i].misses >= options.drop_misses:
                 self._objects.remove(i)
                 message.outcome.dropped.append(i)
@@ -268,7 +272,7 @@ class DetectionFeed:
         started: list[np.ndarray] = []
         for found in unknown:
             label = found.detection.label
-            is_double = (_overlaps([found.mask], started) >= options.double_iou).any()
+            is_double = (mask_overlaps([found.mask], started) >= options.double_iou).any()
             if is_double or not self._has_room(label, options):
                 continue
             try:
@@ -322,21 +326,3 @@ def _box_prompt(
 
 def _flat(logits: np.ndarray) -> np.ndarray:
     return (logits > 0).astype(np.float32).ravel()
-
-
-def _overlaps(masks: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the (A, B) IoU of A masks, each (m * m,), with B others."""
-    if not masks or not others:
-        return np.zeros((len(masks), len(others)))
-    masks, others = np.stack(masks), np.stack(others)
-    both = masks @ others.T
-    either = masks.sum(1)[:, None] + others.sum(1)[None] - both
-    return both / np.maximum(either, 1)
-
-
-def _match(overlaps: np.ndarray, least: float) -> dict[int, int]:
-    """Return the pairs, each of least overlap or more, whose overlaps have the largest sum."""
-    enough = overlaps >= least
-    rows, columns = linear_sum_assignment(overlaps * enough, maximize=True)
-    pairs = zip(rows.tolist(), columns.tolist())
-    return {row: column for row, column in pairs if enough[row, column]}

@@ -12,7 +12,7 @@ from tam_ros.evaluation.clips import read_clip
 from tam_ros.evaluation.detections import Faults, follow_detections, simulate_detector
 from tam_ros.evaluation.truth_engine import TruthEngine
 from tam_ros.prompts import Prompt, PromptError
-from tam_ros.tracker.detector import Detection, DetectionFeed, DetectionOptions
+from tam_ros.tracker.association import Detection, DetectionAssociation, DetectionOptions
 from tam_ros.tracker.results import ObjectState
 from tam_ros.tracker.session import Session
 from tam_ros.weights import find_weights
@@ -29,12 +29,12 @@ def at(center, confidence=0.9, label='cup', size=60) -> Detection:
 
 
 class Stream:
-    """A session whose objects are discs, and a detector's feed of it."""
+    """A session whose objects are discs, and what associates detections with them."""
 
     def __init__(self, options: DetectionOptions | None = None, **session):
         self.engine = FakeEngine()
         self.session = Session(self.engine, **session)
-        self.feed = DetectionFeed(self.session)
+        self.association = DetectionAssociation(self.session)
         self.options = options or DetectionOptions()
         self.index = -1
         self.step()
@@ -46,7 +46,7 @@ class Stream:
     def see(self, *detections: Detection, index: int | None = None):
         """Apply a message on the newest frame, or on another, then go on by a frame."""
         stamp_ns = (self.index if index is None else index) * PERIOD_NS
-        outcome = self.feed.apply(detections, stamp_ns, self.options)
+        outcome = self.association.apply(detections, stamp_ns, self.options)
         self.step()
         return outcome
 
@@ -212,19 +212,19 @@ def test_messages_are_for_their_own_frame(stream):
     prompted = [e.frame_index for e in stream.session.tracked[1].memory.prompted]
     assert prompted == [3]
     with pytest.raises(PromptError, match='older than the frames kept'):
-        stream.feed.apply([at(A)], -(10**9), stream.options)
+        stream.association.apply([at(A)], -(10**9), stream.options)
 
 
 def test_messages_wait_for_their_frame_and_for_objects_on_the_way():
     stream = Stream(clock=iter(range(10**6)).__next__)  # no time for more than a frame
     for _ in range(9):
         stream.step()
-    assert stream.feed.is_early(20 * PERIOD_NS)
-    assert not stream.feed.is_early(9 * PERIOD_NS)
-    stream.feed.apply([at(A)], 2 * PERIOD_NS, stream.options)
-    assert not stream.feed.is_early(2 * PERIOD_NS)
-    assert stream.feed.is_early(5 * PERIOD_NS)
-    while stream.feed.is_early(5 * PERIOD_NS):
+    assert stream.association.is_early(20 * PERIOD_NS)
+    assert not stream.association.is_early(9 * PERIOD_NS)
+    stream.association.apply([at(A)], 2 * PERIOD_NS, stream.options)
+    assert not stream.association.is_early(2 * PERIOD_NS)
+    assert stream.association.is_early(5 * PERIOD_NS)
+    while stream.association.is_early(5 * PERIOD_NS):
         stream.step()
     assert stream.see(at(A), index=5).confirmed == [1]
 
