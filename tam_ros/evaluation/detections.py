@@ -12,7 +12,7 @@ import numpy as np
 from tam_ros.evaluation.clips import TruthClip
 from tam_ros.evaluation.measures import region_similarity
 from tam_ros.masks import tight_crop
-from tam_ros.tracker.detector import Detection, DetectionFeed
+from tam_ros.tracker.association import Detection, DetectionAssociation
 from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.results import ObjectState
 from tam_ros.tracker.session import Session
@@ -146,18 +146,22 @@ def follow_detections(
     clip: TruthClip, session: Session, options: DetectionOptions, messages: Sequence[Message]
 ) -> Follow:
     """Track what a detector finds in a clip; all else is as in the node."""
-    feed, follow, waiting = DetectionFeed(session), Follow(), list(messages)
+    association, follow, waiting = DetectionAssociation(session), Follow(), list(messages)
     for t in range(len(clip)):
         result = session.step(clip.image_rgb(t), clip.stamp_ns(t))
         _note(follow, clip, t, result)
-        for message in _due(waiting, clip.stamp_ns(t), feed):
-            feed.apply(message.detections, message.stamp_ns, options)
+        for message in _due(waiting, clip.stamp_ns(t), association):
+            association.apply(message.detections, message.stamp_ns, options)
     follow.alive = {o.object_id for o in session.objects}
     return follow
 
 
-def _due(waiting: list[Message], now_ns: int, feed: DetectionFeed) -> Iterator[Message]:
-    while waiting and waiting[0].arrived_ns <= now_ns and not feed.is_early(waiting[0].stamp_ns):
+def _due(
+    waiting: list[Message], now_ns: int, association: DetectionAssociation
+) -> Iterator[Message]:
+    while waiting and waiting[0].arrived_ns <= now_ns:
+        if association.is_early(waiting[0].stamp_ns):
+            return
         yield waiting.pop(0)
 
 

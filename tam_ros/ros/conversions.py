@@ -17,7 +17,7 @@ from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, Object
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.prompts import Prompt, PromptError
 from tam_ros.ros.decoding import ImageError, view_pixels
-from tam_ros.tracker.detector import Detection
+from tam_ros.tracker.association import Detection
 from tam_ros.tracker.forecast import Forecast
 from tam_ros.tracker.results import FrameResult, ObjectResult
 

@@ -10,7 +10,7 @@ from tam_ros.ros.conversions import message_to_detections, stamp_to_ns
 from tam_ros.ros.inbox import Inbox
 from tam_ros.ros.parameters import read_options
 from tam_ros.ros.worker import Worker
-from tam_ros.tracker.detector import DetectionFeed, Outcome
+from tam_ros.tracker.association import DetectionAssociation, Outcome
 from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.session import Session
 
@@ -32,7 +32,7 @@ class DetectionInput:
         self, node: Node, worker: Worker, session: Session, warn: Callable[[str, str], None]
     ):
         self._node = node
-        self._feed = DetectionFeed(session)
+        self._association = DetectionAssociation(session)
         self._warn = warn
         self._session = session
         self._worker = worker
@@ -88,11 +88,11 @@ class DetectionInput:
             self.apply_due()
 
     def _is_early(self, msg: Detection2DArray) -> bool:
-        return self._feed.is_early(_stamp_ns(msg))
+        return self._association.is_early(_stamp_ns(msg))
 
     def _may_come(self, msg: Detection2DArray) -> bool:
         """Return whether the frame of a message may be yet to come, or has; drop it otherwise."""
-        ahead_s = self._session.ahead_s(_stamp_ns(msg))
+        ahead_s = self._session.history.ahead_s(_stamp_ns(msg))
         if ahead_s <= MOST_AHEAD_S:
             return True
         self._drop(
@@ -115,7 +115,7 @@ class DetectionInput:
         try:
             options = read_options(self._node, DetectionOptions)
             detections = message_to_detections(msg, self._refuse)
-            self._say(self._feed.apply(detections, _stamp_ns(msg), options))
+            self._say(self._association.apply(detections, _stamp_ns(msg), options))
         except PromptError as error:
             self._drop('late_detections', f'detections ignored: {error}')
 

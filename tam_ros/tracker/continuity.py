@@ -32,42 +32,50 @@ class Step(enum.Enum):
 
 @dataclass(frozen=True)
 class Arrival:
-    """A frame that arrived: its stamp, its (width, height), its source, when it came (steady)."""
+    """A frame that arrived."""
 
     stamp_ns: int
     size_wh: tuple[int, int]
+    """Of the image in pixels."""
     frame_id: str
+    """Of the camera that it comes from."""
     arrival_ns: int
+    """When it came, by a steady clock."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What an operator should know. kind: what there is one more of, whatever its values."""
+    """What an operator should know."""
 
     kind: str
+    """What there is one more of, whatever its values."""
     text: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is done with a frame, and why where it does not simply go on.
-
-    time_ns: the time it counts as, its stamp unless stamps stand still. remark: said once.
-    """
+    """What is done with a frame, and why where it does not simply go on."""
 
     step: Step
     time_ns: int = 0
+    """What it counts as: its stamp, unless stamps stand still."""
+    is_standing: bool = False
+    """Whether stamps stand still, so that its own does not tell it from the frames before it."""
     why: Remark | None = None
+    """None of a frame that simply goes on."""
     remark: Remark | None = None
+    """What else is odd about the stream, said once."""
 
 
 @dataclass(frozen=True)
 class _Oddity:
-    """What is odd about a frame, and what it means once several agree."""
+    """What is odd about a frame."""
 
     kind: str
+    """As in `Remark`."""
     text: str
     meaning: Step
+    """What is done once several frames agree."""
 
 
 class Continuity:
@@ -100,10 +108,6 @@ class Continuity:
         if not self._is_believed(frame, odd):
             return Verdict(Step.LEAVE_OUT, why=why)
         return self._believe(frame, odd.meaning, why)
-
-    def stands_at(self, stamp_ns: int) -> bool:
-        """Return whether stamps stand still at this one, so that it tells no frame from others."""
-        return self._is_standing and self._newest.stamp_ns == stamp_ns
 
     # -- what is odd ------------------------------------------------------------------------
 
@@ -211,7 +215,7 @@ class Continuity:
             self._time_ns = frame.stamp_ns
         if standing is not None:
             said['remark'] = standing
-        return Verdict(step, self._time_ns, **said)
+        return Verdict(step, self._time_ns, self._is_standing, **said)
 
     def _watch_for_standing(self, frame: Arrival, elapsed_ns: int) -> Remark | None:
         """Go by the clock of arrival while stamps do not change; return what is to be said."""

@@ -6,7 +6,7 @@ from statistics import median
 
 from tam_ros.prompts import PromptError
 from tam_ros.tracker.options import SessionOptions
-from tam_ros.tracker.track import Frame
+from tam_ros.tracker.track import ByteCount, Frame
 
 LONGEST_GAP = 3  # between two frames, in usual ones, that still counts as dropped frames
 
@@ -19,10 +19,13 @@ class History:
 
     def __init__(self):
         self._frames: deque[Frame] = deque()
+        self._count = ByteCount()
 
     def add(self, frame: Frame) -> None:
         """Add a frame, which is newer than all others."""
         self._frames.append(frame)
+        frame.count = self._count
+        self._count.nbytes += frame.nbytes
 
     def trim(self, options: SessionOptions) -> None:
         """Forget the oldest frames, as far as they are beyond the bounds."""
@@ -33,19 +36,25 @@ class History:
             or len(frames) > options.history_frames
             or self.nbytes > options.history_mb * 2**20
         ):
-            frames.popleft()
+            self._forget_oldest()
 
     def clear(self) -> None:
         """Forget all frames."""
-        self._frames.clear()
+        while self._frames:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        frame = self._frames.popleft()
+        frame.count = None
+        self._count.nbytes -= frame.nbytes
 
     def __len__(self) -> int:
         return len(self._frames)
 
     @property
     def nbytes(self) -> int:
-        """What all frames occupy."""
-        return sum(frame.nbytes for frame in self._frames)
+        """What all frames occupy, with what was seen of objects in them."""
+        return self._count.nbytes
 
     @property
     def newest(self) -> Frame | None:
@@ -56,13 +65,18 @@ class History:
         """Return the frames that came after the one of that index, oldest first."""
         return [frame for frame in self._frames if frame.index > index]
 
-    def at(self, stamp_ns: int) -> Frame:
-        """Return the frame of a stamp: the nearest, within half a frame period.
+    def at(self, stamp_ns: int | None) -> Frame:
+        """Return the frame of a stamp, the nearest within half a frame period; None: the newest.
 
         Between two frames the period may be up to `LONGEST_GAP` times the usual one: the nearest
-        stands in for those that were dropped there. Raises PromptError, with the span of the
-        history, where there is none.
+        stands in for those that were dropped there. The stamp at which stamps stand still is that
+        of the newest. Raises PromptError, with the span of the history, where there is no frame.
         """
+        newest = self.newest
+        if newest is None:
+            raise PromptError('no frame has arrived yet: is the camera publishing?')
+        if stamp_ns is None or (newest.is_standing and stamp_ns == newest.image_stamp_ns):
+            return newest
         nearest = min(self._frames, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
         if 2 * abs(nearest.stamp_ns - stamp_ns) > self._period_at(stamp_ns):
             raise PromptError(self._refusal(stamp_ns, nearest))
@@ -72,6 +86,11 @@ class History:
         """Return whether a stamp belongs to a frame that is yet to come."""
         newest = self.newest
         return newest is None or 2 * (stamp_ns - newest.stamp_ns) > self._period_ns
+
+    def ahead_s(self, stamp_ns: int) -> float:
+        """Return how many seconds a stamp is ahead of the newest frame; 0 before the first."""
+        newest = self.newest
+        return (stamp_ns - newest.stamp_ns) * 1e-9 if newest else 0.0
 
     @property
     def _period_ns(self) -> float:

@@ -105,6 +105,7 @@ class ObjectResult:
     is_shown: bool
     """Whether there is a mask: the object is visible, and has a pixel of its own."""
     _masks: FrameMasks = field(repr=False)
+    """Of all objects in the frame."""
     motion: Motion | None = field(default=None, repr=False)
     """How the object moves; None where it is not visible or the session does not forecast."""
     stamp_ns: int = 0
@@ -137,20 +138,19 @@ class ObjectResult:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """All objects in one frame, in order of their ids.
-
-    reset_reason says why the tracker started anew with this frame, if it did. left_out says why
-    the frame was not looked at, if so: it has no objects then, and those tracked are as before.
-    remark: what else is odd about the stream, said once. stamp_ns: the frame's time, which goes by
-    the clock of arrival where stamps stand still.
-    """
+    """All objects in one frame, in order of their ids."""
 
     stamp_ns: int
+    """The frame's time, which goes by the clock of arrival where stamps stand still."""
     size_wh: tuple[int, int]
+    """Of the image in pixels."""
     objects: Sequence[ObjectResult]
     reset_reason: str = ''
+    """Why the tracker started anew with this frame, if it did."""
     left_out: Remark | None = None
+    """Why the frame was not looked at, if so; objects are then as before, and none is here."""
     remark: Remark | None = None
+    """What else is odd about the stream, said once."""
 
     def label_image(self) -> np.ndarray:
         """Return a (H, W) uint16 image whose pixels are object ids, 0 where there is none."""

@@ -1,26 +1,68 @@
 """What is shown of objects in a frame: their results, and that each has a pixel of its own."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from tam_ros.masks import MaskCrop, upsample_around_mask
 from tam_ros.prompts import PromptError
+from tam_ros.tracker.continuity import Remark
+from tam_ros.tracker.objects import LARGEST_ID
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 
-LARGEST_ID = 65535  # ids are pixels of a 16-bit label image
 
+class NewestView:
+    """The newest frame as it is shown: the masks of objects that have been looked for in it."""
 
-def show_newest(frame: Frame, tracks: Iterable[Track], options: SessionOptions) -> FrameResult:
-    """Return the result of the newest frame, in which these objects have been looked for."""
-    tracks = list(tracks)
-    visible = {t.object_id: t.observation.logits for t in tracks if t.observation.visible}
-    masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
-    objects = tuple(_result(frame, track, masks, options) for track in tracks)
-    return FrameResult(frame.stamp_ns, frame.size_wh, objects)
+    def __init__(self, frame: Frame, tracks: Sequence[Track], options: SessionOptions):
+        """tracks: in order of ids, as results are."""
+        self._frame = frame
+        self._tracks = tracks
+        self._options = options
+        visible = {t.object_id: t.observation.logits for t in tracks if t.observation.visible}
+        self._masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
+
+    def follow_motions(self) -> None:
+        """Have the motions of objects follow their masks, if the session forecasts."""
+        if self._options.forecast == 'none':
+            return
+        for track in self._tracks:
+            track.follow_motion(self._masks.crops.get(track.object_id), self._frame.stamp_ns)
+
+    def note_shown(self) -> None:
+        """Note which objects have a pixel of their own."""
+        for track in self._tracks:
+            if track.object_id in self._shown:
+                track.shown_ns = self._frame.stamp_ns
+
+    def result(self, *, reset_reason: str = '', remark: Remark | None = None) -> FrameResult:
+        """Return all objects in the frame; the arguments are what else it says."""
+        frame, objects = self._frame, tuple(self.result_of(track) for track in self._tracks)
+        return FrameResult(frame.stamp_ns, frame.size_wh, objects, reset_reason, remark=remark)
+
+    def result_of(self, track: Track) -> ObjectResult:
+        """Return one of the objects in the frame."""
+        is_shown = track.object_id in self._shown
+        return ObjectResult(
+            track.object_id,
+            track.label,
+            _state(self._frame, track, self._options, is_shown=is_shown),
+            track.observation,
+            is_shown,
+            self._masks,
+            track.motion_at(self._frame.stamp_ns),
+            stamp_ns=self._frame.image_stamp_ns,
+        )
+
+    @cached_property
+    def _shown(self) -> frozenset[int]:
+        """The objects with a pixel of their own; most are told without their masks."""
+        ids = (track.object_id for track in self._tracks)
+        return frozenset(i for i in ids if self._masks.has_pixel(i))
 
 
 def show_prompted(
@@ -35,22 +77,6 @@ def show_prompted(
         track.answer.observation,
         True,
         masks,
-        stamp_ns=frame.image_stamp_ns,
-    )
-
-
-def _result(
-    frame: Frame, track: Track, masks: FrameMasks, options: SessionOptions
-) -> ObjectResult:
-    is_shown = masks.has_pixel(track.object_id)
-    return ObjectResult(
-        track.object_id,
-        track.label,
-        _state(frame, track, options, is_shown=is_shown),
-        track.observation,
-        is_shown,
-        masks,
-        track.motion_at(frame.stamp_ns),
         stamp_ns=frame.image_stamp_ns,
     )
 

@@ -1,8 +1,11 @@
-"""What the session holds of each object, and of each of the newest frames."""
+"""What is held of each object, and of each of the newest frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tam_ros.engine.base import Array
+from tam_ros.masks import MaskCrop
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
@@ -87,9 +90,25 @@ class Track:
         self.motion = None
         self.visibility.turn_back(stamp_ns)
 
+    def follow_motion(self, mask: MaskCrop | None, stamp_ns: int) -> None:
+        """Have the motion follow a frame's mask, once; it stays as it is without one."""
+        if mask is None or self.motion_at(stamp_ns):
+            return
+        if self.motion is None:
+            self.motion = Motion.start(mask, stamp_ns)
+        else:
+            self.motion = self.motion.follow(mask, stamp_ns)
+
     def motion_at(self, stamp_ns: int) -> Motion | None:
         """Return the motion if the object was seen at that time."""
         return self.motion if self.motion and self.motion.stamp_ns == stamp_ns else None
+
+
+@dataclass
+class ByteCount:
+    """How much several frames occupy, counted as it comes and goes."""
+
+    nbytes: int = 0
 
 
 @dataclass
@@ -106,16 +125,24 @@ class Frame:
     """Of the image in pixels."""
     features: Array
     """The encoded image."""
-    features_bytes: int
-    """What the features occupy."""
-    observations: dict[int, Observation] = field(default_factory=dict)
-    """What was seen of objects in it, by their ids."""
+    nbytes: int
+    """What the frame occupies: at first its features alone."""
+    is_standing: bool = False
+    """Whether stamps stand still at that of the image, which then tells no frame from others."""
+    count: ByteCount | None = field(init=False, default=None)
+    """Of the history that keeps the frame, if one does."""
+    _observations: dict[int, Observation] = field(init=False, default_factory=dict)
 
     @property
-    def nbytes(self) -> int:
-        """What the frame occupies."""
-        return self.features_bytes + sum(o.logits.nbytes for o in self.observations.values())
+    def observations(self) -> Mapping[int, Observation]:
+        """What was seen of objects in the frame, by their ids."""
+        return MappingProxyType(self._observations)
 
     def note(self, object_id: int, observation: Observation) -> None:
-        """Keep what was seen of an object in this frame."""
-        self.observations[object_id] = observation
+        """Keep what was seen of an object in this frame, in place of what was noted before."""
+        former = self._observations.get(object_id)
+        growth = observation.logits.nbytes - (former.logits.nbytes if former else 0)
+        self._observations[object_id] = observation
+        self.nbytes += growth
+        if self.count is not None:
+            self.count.nbytes += growth

@@ -172,10 +172,10 @@ def test_time_goes_by_the_clock_of_arrival_while_stamps_stand_still(stamp_ns):
     assert [r.kind for r in stream.remarks] == ['standing stamps']
     assert f'the stamp {stamp_ns / SECOND:.3f}: time goes by' in stream.remarks[0].text
     assert stream.verdict.time_ns - stamp_ns > 50 * PERIOD
-    assert stream.continuity.stands_at(stamp_ns)
+    assert stream.verdict.is_standing
     assert stream.judge(stamp_ns + 4 * SECOND) == '.'
     assert stream.verdict.time_ns == stamp_ns + 4 * SECOND
-    assert not stream.continuity.stands_at(stamp_ns + 4 * SECOND)
+    assert not stream.verdict.is_standing
 
 
 def test_stamps_in_whole_seconds_never_go_back():

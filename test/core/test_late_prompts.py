@@ -93,7 +93,7 @@ def test_every_frame_since_is_gone_through(stream):
     stream.batches()
     stream.step()
     assert stream.batches() == [1] * 6  # frames 5 to 9, and the new one
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [4]
     assert [e.frame_index for e in memory.tracked.kept.memories] == [5, 6, 7, 8, 9, 10]
 
@@ -133,9 +133,9 @@ def test_the_nearest_frame_stands_in_for_one_that_was_dropped():
     for index in (0, 1, 2, 4, 5, 8, 9, 10):
         session.step(IMAGE, stamp(index))
     near = PERIOD_MS * MS // 4
-    assert session.frame_at(stamp(3) + near).stamp_ns == stamp(4)
-    assert session.frame_at(stamp(6)).stamp_ns == stamp(5)
-    assert session.frame_at(stamp(7)).stamp_ns == stamp(8)
+    assert session.history.at(stamp(3) + near).stamp_ns == stamp(4)
+    assert session.history.at(stamp(6)).stamp_ns == stamp(5)
+    assert session.history.at(stamp(7)).stamp_ns == stamp(8)
 
 
 def test_one_frame_takes_its_own_stamp_only():
@@ -160,9 +160,9 @@ def test_one_frame_takes_its_own_stamp_only():
 def test_history_is_bounded(options, oldest):
     stream = Stream(options)
     stream.step(41)
-    assert stream.session.frame_at(stamp(oldest)).index == oldest
+    assert stream.session.history.at(stamp(oldest)).index == oldest
     with pytest.raises(PromptError, match='older than the frames kept'):
-        stream.session.frame_at(stamp(oldest - 1))
+        stream.session.history.at(stamp(oldest - 1))
 
 
 def test_what_objects_were_counts_as_well():
@@ -171,8 +171,8 @@ def test_what_objects_were_counts_as_well():
     for x in range(20, 300, 20):
         stream.session.add_prompt(click(x, 60))
     stream.step(20)
-    assert stream.session._history.nbytes <= 5.5 * FRAME_BYTES
-    assert len(stream.session._history) == 2
+    assert stream.session.history.nbytes <= 5.5 * FRAME_BYTES
+    assert len(stream.session.history) == 2
 
 
 def test_objects_already_tracked_are_in_every_result(stream):
@@ -207,7 +207,7 @@ def test_frames_are_left_out_only_where_time_is_short():
     stream.step(10)
     stream.session.add_prompt(click(200, 100, index=5))
     stream.steps_until(1)
-    remembered = [e.frame_index for e in stream.session._tracks[1].memory.tracked.kept.memories]
+    remembered = [e.frame_index for e in stream.session.tracked[1].memory.tracked.kept.memories]
     assert remembered[:3] == [6, 8, 10]
 
 
@@ -242,7 +242,7 @@ def test_prompts_on_the_way_refine_and_start_anew_from_their_frame():
     stream.step()
     stream.session.add_prompt(click(110, 60, index=7), object_id=1)
     assert stream.engine.calls[-2].attended is not None
-    memory = stream.session._late.tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [3, 7]
     stream.session.add_prompt(click(110, 60), object_id=1)  # in the newest: nothing to catch up
     assert [o.object_id for o in stream.session.objects] == [1]
@@ -277,7 +277,7 @@ def test_late_corrections_take_the_place_of_what_was_remembered_since(stream):
     result = stream.session.add_prompt(click(180, 60, index=13), object_id=1)
     assert result.stamp_ns == stamp(13)
     assert result.mask.contains(180, 60)
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [9, 13]
     assert [e.frame_index for e in memory.tracked.kept.memories] == [12, 17]
     # It was never gone, and is corrected in the newest frame too.
@@ -302,7 +302,7 @@ def test_a_prompt_on_the_newest_frame_outlives_a_late_correction(stream):
     stream.session.add_prompt(click(130, 60, index=11), object_id=1)
     assert stream.session.object_at(160, 60) == 1
     stream.step()
-    memory = stream.session._tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [9, 11, 13]
 
 

@@ -329,8 +329,8 @@ def test_the_second_of_two_equal_prompts_is_refused(session):
     other = session.add_prompt(click(250, 60)).object_id
     before = session.objects
     with pytest.raises(PromptError, match='belong to object 1: refine that with object_id 1'):
-        session.correct(
-            session.frame_at(None), session.tracks[1].answer, other, label='no', tentative=False
+        session.prompted_frame(None).correct(
+            session.tracked[other], session.tracked[1].answer, label='no', tentative=False
         )
     assert [(o.label, o.box_xyxy) for o in session.objects] == [
         (o.label, o.box_xyxy) for o in before

@@ -120,7 +120,7 @@ def test_an_object_keeps_its_id_through_a_long_loss(policy):
 
 def recalled(stream) -> set[int]:
     """Return the frames that the next one attends to, on the published pathway."""
-    recall, *_ = stream.session._tracks[1].memory.recall(1 << 20)
+    recall, *_ = stream.session.tracked[1].memory.recall(1 << 20)
     return {entry.frame_index for entry, _ in recall.memories}
 
 
@@ -210,6 +210,6 @@ def test_dam_sees_the_distractor_that_the_network_hesitated_over():
     decode = engine.decode_mask
     engine.decode_mask = lambda *a: replace(decode(*a), candidate_logits=np.stack([twin[None]]))
     stream.show(20)
-    tracked = stream.session._tracks[1].memory.tracked
+    tracked = stream.session.tracked[1].memory.tracked
     assert isinstance(tracked.policy, DamPolicy)
     assert sum(e.is_distinctive for e in tracked.kept.memories) == 3

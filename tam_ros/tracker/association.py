@@ -1,4 +1,4 @@
-"""Objects from a detector: which detections are known already, which are new, which are noise.
+"""Associates detections with objects: which are known already, which are new, which are noise.
 
 Every message belongs to a frame, and is judged by the masks that its boxes have there. An object
 that a detector proposes is TENTATIVE until the detector sees it again. The live objects decide
@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
-from tam_ros.tracker.options import DetectionOptions
+from tam_ros.tracker.options import DetectionOptions, SessionOptions
+from tam_ros.tracker.overlaps import best_pairs, mask_overlaps
+from tam_ros.tracker.prompted import PromptedFrame
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.visibility import Sighting
@@ -25,21 +26,28 @@ class Detection:
 
     box_xyxy: tuple[float, float, float, float]
     """Float pixels; x1 and y1 are exclusive."""
-    score: float
-    """The detector's confidence, in [0, 1]."""
+    confidence: float
+    """The detector's, in [0, 1]."""
     label: str = ''
+    """Its class; empty where the detector tells none."""
 
 
 @dataclass
 class Outcome:
-    """What a message has led to: ids of objects, and why boxes could not be used."""
+    """What a message has led to: ids of objects, in the order in which it did."""
 
     matched: list[int] = field(default_factory=list)
+    """Seen again."""
     started: list[int] = field(default_factory=list)
+    """New, and TENTATIVE."""
     confirmed: list[int] = field(default_factory=list)
+    """Seen again often enough to be no longer TENTATIVE."""
     corrected: list[int] = field(default_factory=list)
+    """Weak or hidden, and prompted with the detection's box."""
     dropped: list[int] = field(default_factory=list)
+    """TENTATIVE ones, missed too often or found to be older ones."""
     refused: list[str] = field(default_factory=list)
+    """Why boxes could not be used."""
 
 
 @dataclass
@@ -47,43 +55,56 @@ class Trial:
     """How a TENTATIVE object has fared since it was proposed."""
 
     hits: int = 0
+    """Messages that it was detected in again."""
     misses: int = 0
+    """Messages in a row that it was not detected in."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A detection and the answer to its box. mask: (m * m,) float32, 0 or 1."""
+    """A detection and the answer to its box."""
 
     detection: Detection
     answer: PromptAnswer
     mask: np.ndarray
+    """Of the answer, (m * m,) float32, 0 or 1."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message while it is applied: its frame, and what has come of it."""
+    """A message while it is applied."""
 
-    frame: Frame
+    on: PromptedFrame
+    """The frame that it belongs to."""
     options: DetectionOptions
+    shown: Mapping[int, np.ndarray]
+    """Masks of the objects in the frame before the message, by id; each as of a `Found`."""
     outcome: Outcome = field(default_factory=Outcome)
+    """What has come of it so far."""
+
+    @property
+    def frame(self) -> Frame:
+        """The frame itself."""
+        return self.on.frame
 
 
-class DetectionFeed:
-    """Applies a detector's messages to a session."""
+class DetectionAssociation:
+    """Applies a detector's messages to the objects of a session."""
 
     def __init__(self, session: Session):
         self._session = session
-        self._trials: dict[int, Trial] = {}
+        self._objects = session.tracked
+        self._trials: dict[int, Trial] = {}  # of TENTATIVE objects
         self._own: set[int] = set()  # objects that came from detections
-        self._corrected_ns: dict[int, int] = {}
+        self._corrected_ns: dict[int, int] = {}  # time of the last frame of a correction
 
     def is_early(self, stamp_ns: int) -> bool:
         """Return whether a message must wait: for its frame, or for objects on their way there."""
-        session = self._session
-        if not session.has_frame or session.is_ahead(stamp_ns):
+        history = self._session.history
+        if history.is_ahead(stamp_ns):
             return True
         try:
-            return not session.has_caught_up(session.frame_at(stamp_ns))
+            return not self._objects.have_reached(history.at(stamp_ns).index)
         except PromptError:
             return False
 
@@ -92,66 +113,71 @@ class DetectionFeed:
     ) -> Outcome:
         """Apply the detections of one frame; raises PromptError where the frame is not kept."""
         self._forget_removed()
-        message = Message(self._session.frame_at(stamp_ns), options)
+        on = self._session.prompted_frame(stamp_ns)
+        seen = {i: seen for i, seen in on.frame.observations.items() if i in self._objects}
+        message = Message(on, options, {i: _flat(seen.logits) for i, seen in seen.items()})
         found = self._find(message, detections)
-        shown = {
-            i: _flat(seen.logits)
-            for i, seen in message.frame.observations.items()
-            if i in self._session.tracks
-        }
-        ids, masks = list(shown), list(shown.values())
-        overlaps = _overlaps([f.mask for f in found], masks)
-        matches = _match(overlaps, options.match_iou)
-        for row, column in matches.items():
-            self._see_again(message, ids[column], found[row])
-        self._judge_trials(message, shown)
-        unknown = [
-            f
-            for row, f in enumerate(found)
-            if row not in matches and not (overlaps[row] >= options.known_iou).any()
-        ]
-        good = [f for f in unknown if f.detection.score >= options.new_score]
+        unknown = self._match(message, found)
+        self._judge_trials(message)
+        good = [f for f in unknown if f.detection.confidence >= options.new_score]
         self._start(message, self._find_hidden(message, good))
         return message.outcome
 
     def _find(self, message: Message, detections: Sequence[Detection]) -> list[Found]:
         """Return the detections that count and whose boxes hold something, best first."""
         frame, options, outcome = message.frame, message.options, message.outcome
-        counting = [d for d in detections if d.score >= options.min_score]
-        counting = sorted(counting, key=lambda d: -d.score)[: options.max_boxes]
+        counting = [d for d in detections if d.confidence >= options.min_score]
+        counting = sorted(counting, key=lambda d: -d.confidence)[: options.max_boxes]
         prompts = [_box_prompt(d, frame.size_wh, outcome.refused) for d in counting]
         checked = [(d, p) for d, p in zip(counting, prompts) if p]
         if not checked:
             return []
-        answers = self._session.answer_boxes(frame, [p for _, p in checked])
+        answers = message.on.answer_boxes([p for _, p in checked])
         found = [Found(d, a, _flat(a.observation.logits)) for (d, _), a in zip(checked, answers)]
         return [f for f in found if f.answer.observation.presence_logit > 0 and f.mask.any()]
 
     # -- objects that are tracked -----------------------------------------------------------
 
+    def _match(self, message: Message, found: Sequence[Found]) -> list[Found]:
+        """Give detections to the objects that they show; return those like no object."""
+        options, shown = message.options, message.shown
+        overlaps = mask_overlaps([f.mask for f in found], list(shown.values()))
+        matches = best_pairs(overlaps, options.match_iou)
+        for row, column in matches.items():
+            self._see_again(message, list(shown)[column], found[row])
+        is_known = (overlaps >= options.known_iou).any(axis=1)
+        return [f for row, f in enumerate(found) if row not in matches and not is_known[row]]
+
     def _see_again(self, message: Message, object_id: int, found: Found) -> None:
         """Take a detection of a tracked object for what it is worth."""
-        options, outcome = message.options, message.outcome
-        track = self._session.tracks[object_id]
-        outcome.matched.append(object_id)
+        track = self._objects[object_id]
+        message.outcome.matched.append(object_id)
         track.label = track.label or found.detection.label
-        trial = self._trials.get(object_id)
-        if trial:
-            trial.hits, trial.misses = trial.hits + 1, 0
-            if trial.hits >= options.confirm_hits:
-                del self._trials[object_id]
-                self._session.confirm(object_id)
-                outcome.confirmed.append(object_id)
-        seen = message.frame.observations[object_id]
+        self._count_hit(message, track)
+        if self._needs(message, object_id, found):
+            self._correct(message, object_id, found)
+
+    def _count_hit(self, message: Message, track: Track) -> None:
+        trial = self._trials.get(track.object_id)
+        if trial is None:
+            return
+        trial.hits, trial.misses = trial.hits + 1, 0
+        if trial.hits >= message.options.confirm_hits:
+            del self._trials[track.object_id]
+            track.tentative = False
+            message.outcome.confirmed.append(track.object_id)
+
+    def _needs(self, message: Message, object_id: int, found: Found) -> bool:
+        """Return whether an object is weak, so that a good detection corrects it now and then."""
+        options, seen = message.options, message.frame.observations[object_id]
         is_weak = not seen.visible or seen.predicted_iou < options.weak_iou
-        if is_weak and found.detection.score >= options.new_score:
-            last_ns = self._corrected_ns.get(object_id, -math.inf)
-            if message.frame.stamp_ns - last_ns >= options.correct_s * 1e9:
-                self._correct(message, object_id, found)
+        last_ns = self._corrected_ns.get(object_id, -math.inf)
+        is_due = message.frame.stamp_ns - last_ns >= options.correct_s * 1e9
+        return is_weak and is_due and found.detection.confidence >= options.new_score
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
         try:
-            self._session.correct(message.frame, found.answer, object_id)
+            message.on.correct(self._objects[object_id], found.answer)
         except PromptError as error:  # others have all its pixels
             message.outcome.refused.append(str(error))
             return
@@ -165,9 +191,9 @@ class DetectionFeed:
             sighting = found.answer.observation.sighting
             hidden = [
                 track
-                for i, track in self._session.tracks.items()
+                for i, track in self._objects.items()
                 if i not in message.outcome.corrected
-                and self._may_return(track, found.detection.label, sighting)
+                and _may_return(track, found.detection.label, sighting, message.on.options)
             ]
             if hidden:
                 nearest = min(hidden, key=lambda track: track.visibility.moved(sighting))
@@ -176,49 +202,33 @@ class DetectionFeed:
                 rest.append(found)
         return rest
 
-    def _may_return(self, track: Track, label: str, sighting: Sighting) -> bool:
-        """Return whether what a detection shows can be an object that is not in sight."""
-        options = self._session.options
-        unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
-        return (
-            not track.observation.visible
-            and not track.tentative
-            and track.label == label
-            and 0 <= unseen_s <= options.lost_after_s
-            and track.visibility.is_in_reach(sighting, options)
-        )
-
     # -- objects that are proposed ----------------------------------------------------------
 
-    def _judge_trials(self, message: Message, shown: Mapping[int, np.ndarray]) -> None:
-        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones.
-
-        shown: the masks of all objects in the frame.
-        """
-        options = message.options
+    def _judge_trials(self, message: Message) -> None:
+        """Drop TENTATIVE objects that were missed too often, or turned out to be older ones."""
+        options, shown = message.options, message.shown
         for i in shown.keys() & self._trials.keys():
             self._trials[i].misses += i not in message.outcome.matched
             older = [mask for other, mask in shown.items() if other < i]
-            is_double = (_overlaps([shown[i]], older) >= options.double_iou).any()
+            is_double = (mask_overlaps([shown[i]], older) >= options.double_iou).any()
             if is_double or self._trials[i].misses >= options.drop_misses:
-                self._session.remove(i)
+                self._objects.remove(i)
                 message.outcome.dropped.append(i)
         self._forget_removed()
 
     def _start(self, message: Message, unknown: Sequence[Found]) -> None:
         """Propose new objects, unless they may be ones that were prompted later than the frame."""
         frame, options, outcome = message.frame, message.options, message.outcome
-        session = self._session
-        if not options.confirm_hits or any(i not in frame.observations for i in session.tracks):
+        if not options.confirm_hits or any(i not in frame.observations for i in self._objects):
             return
         started: list[np.ndarray] = []
         for found in unknown:
             label = found.detection.label
-            is_double = (_overlaps([found.mask], started) >= options.double_iou).any()
+            is_double = (mask_overlaps([found.mask], started) >= options.double_iou).any()
             if is_double or not self._has_room(label, options):
                 continue
             try:
-                result = session.start(frame, found.answer, label=label, tentative=True)
+                result = message.on.start(found.answer, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
                 continue
@@ -228,18 +238,30 @@ class DetectionFeed:
             self._trials[result.object_id] = Trial()
 
     def _has_room(self, label: str, options: DetectionOptions) -> bool:
-        alike = sum(track.label == label for track in self._session.tracks.values())
+        alike = sum(track.label == label for track in self._objects.values())
         within_class = not options.max_per_class or alike < options.max_per_class
         return within_class and len(self._own) < options.max_new
 
     def _forget_removed(self) -> None:
         """Forget what is known of objects that are gone, or whose trial a user has ended."""
-        tracks = self._session.tracks
+        tracks = self._objects
         self._own &= tracks.keys()
         self._corrected_ns = {i: ns for i, ns in self._corrected_ns.items() if i in tracks}
         self._trials = {
             i: t for i, t in self._trials.items() if i in tracks and tracks[i].tentative
         }
+
+
+def _may_return(track: Track, label: str, sighting: Sighting, options: SessionOptions) -> bool:
+    """Return whether what a detection shows can be an object that is not in sight."""
+    unseen_s = (sighting.stamp_ns - track.visible_ns) * 1e-9
+    return (
+        not track.observation.visible
+        and not track.tentative
+        and track.label == label
+        and 0 <= unseen_s <= options.lost_after_s
+        and track.visibility.is_in_reach(sighting, options)
+    )
 
 
 def _box_prompt(
@@ -256,21 +278,3 @@ def _box_prompt(
 
 def _flat(logits: np.ndarray) -> np.ndarray:
     return (logits > 0).astype(np.float32).ravel()
-
-
-def _overlaps(masks: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the (A, B) IoU of A masks, each (m * m,), with B others."""
-    if not masks or not others:
-        return np.zeros((len(masks), len(others)))
-    masks, others = np.stack(masks), np.stack(others)
-    both = masks @ others.T
-    either = masks.sum(1)[:, None] + others.sum(1)[None] - both
-    return both / np.maximum(either, 1)
-
-
-def _match(overlaps: np.ndarray, least: float) -> dict[int, int]:
-    """Return the pairs, each of least overlap or more, whose overlaps have the largest sum."""
-    enough = overlaps >= least
-    rows, columns = linear_sum_assignment(overlaps * enough, maximize=True)
-    pairs = zip(rows.tolist(), columns.tolist())
-    return {row: column for row, column in pairs if enough[row, column]}

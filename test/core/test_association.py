@@ -12,7 +12,7 @@ from tam_ros.evaluation.clips import read_clip
 from tam_ros.evaluation.detections import Faults, follow_detections, simulate_detector
 from tam_ros.evaluation.truth_engine import TruthEngine
 from tam_ros.prompts import Prompt, PromptError
-from tam_ros.tracker.detector import Detection, DetectionFeed
+from tam_ros.tracker.association import Detection, DetectionAssociation
 from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.results import ObjectState
 from tam_ros.tracker.session import Session
@@ -24,18 +24,18 @@ EVAL = Path(__file__).parents[3] / 'shared' / 'eval'
 A, B = (60, 60), (200, 160)
 
 
-def at(center, score=0.9, label='cup', size=60) -> Detection:
+def at(center, confidence=0.9, label='cup', size=60) -> Detection:
     x, y = center
-    return Detection((x - size / 2, y - size / 2, x + size / 2, y + size / 2), score, label)
+    return Detection((x - size / 2, y - size / 2, x + size / 2, y + size / 2), confidence, label)
 
 
 class Stream:
-    """A session whose objects are discs, and a detector's feed of it."""
+    """A session whose objects are discs, and what associates detections with them."""
 
     def __init__(self, options: DetectionOptions | None = None, **session):
         self.engine = FakeEngine()
         self.session = Session(self.engine, **session)
-        self.feed = DetectionFeed(self.session)
+        self.association = DetectionAssociation(self.session)
         self.options = options or DetectionOptions()
         self.index = -1
         self.step()
@@ -47,7 +47,7 @@ class Stream:
     def see(self, *detections: Detection, index: int | None = None):
         """Apply a message on the newest frame, or on another, then go on by a frame."""
         stamp_ns = (self.index if index is None else index) * PERIOD_NS
-        outcome = self.feed.apply(detections, stamp_ns, self.options)
+        outcome = self.association.apply(detections, stamp_ns, self.options)
         self.step()
         return outcome
 
@@ -131,12 +131,12 @@ def test_a_user_can_confirm_too(stream):
     assert stream.states == {1: ObjectState.TRACKED}
 
 
-def test_scores_gate(stream):
-    outcome = stream.see(at(A, score=0.49), at(B, score=0.69))
+def test_confidence_gates(stream):
+    outcome = stream.see(at(A, confidence=0.49), at(B, confidence=0.69))
     assert outcome.started == []
     stream.session.add_prompt(Prompt([A]))
-    assert stream.see(at(A, score=0.49)).matched == []
-    assert stream.see(at(A, score=0.5)).matched == [1]
+    assert stream.see(at(A, confidence=0.49)).matched == []
+    assert stream.see(at(A, confidence=0.5)).matched == [1]
 
 
 def test_detections_of_prompted_objects_start_nothing_and_name_them(stream):
@@ -157,7 +157,7 @@ def test_near_doubles_of_live_objects_are_never_new(stream):
 
 
 def test_one_of_two_new_doubles_starts(stream):
-    assert stream.see(at(A), at((A[0] + 3, A[1]), score=0.8)).started == [1]
+    assert stream.see(at(A), at((A[0] + 3, A[1]), confidence=0.8)).started == [1]
 
 
 def test_crowded_detections_of_different_objects_all_count(stream):
@@ -179,7 +179,7 @@ def test_the_best_sum_of_overlaps_decides(stream):
 
 def test_caps():
     places = [(40 + 80 * i, 120) for i in range(3)]
-    boxes = [at(place, score=0.9 - 0.01 * i) for i, place in enumerate(places)]
+    boxes = [at(place, confidence=0.9 - 0.01 * i) for i, place in enumerate(places)]
     assert Stream(DetectionOptions(max_boxes=2)).see(*boxes).started == [1, 2]
     assert Stream(DetectionOptions(max_new=1)).see(*boxes).started == [1]
     assert Stream(DetectionOptions(max_new=0)).see(*boxes).started == []
@@ -210,22 +210,22 @@ def test_messages_are_for_their_own_frame(stream):
     for _ in range(8):
         stream.step()
     assert stream.see(at(A), index=3).started == [1]
-    prompted = [e.frame_index for e in stream.session.tracks[1].memory.prompted]
+    prompted = [e.frame_index for e in stream.session.tracked[1].memory.prompted]
     assert prompted == [3]
     with pytest.raises(PromptError, match='older than the frames kept'):
-        stream.feed.apply([at(A)], -(10**9), stream.options)
+        stream.association.apply([at(A)], -(10**9), stream.options)
 
 
 def test_messages_wait_for_their_frame_and_for_objects_on_the_way():
     stream = Stream(clock=iter(range(10**6)).__next__)  # no time for more than a frame
     for _ in range(9):
         stream.step()
-    assert stream.feed.is_early(20 * PERIOD_NS)
-    assert not stream.feed.is_early(9 * PERIOD_NS)
-    stream.feed.apply([at(A)], 2 * PERIOD_NS, stream.options)
-    assert not stream.feed.is_early(2 * PERIOD_NS)
-    assert stream.feed.is_early(5 * PERIOD_NS)
-    while stream.feed.is_early(5 * PERIOD_NS):
+    assert stream.association.is_early(20 * PERIOD_NS)
+    assert not stream.association.is_early(9 * PERIOD_NS)
+    stream.association.apply([at(A)], 2 * PERIOD_NS, stream.options)
+    assert not stream.association.is_early(2 * PERIOD_NS)
+    assert stream.association.is_early(5 * PERIOD_NS)
+    while stream.association.is_early(5 * PERIOD_NS):
         stream.step()
     assert stream.see(at(A), index=5).confirmed == [1]
 
@@ -241,10 +241,9 @@ def test_objects_prompted_after_the_frame_are_not_proposed_again(stream):
 
 def weaken(stream, iou):
     """Let the newest frame's masks have a predicted IoU."""
-    frame = stream.session.frame_at(None)
-    frame.observations = {
-        i: replace(seen, predicted_iou=iou) for i, seen in frame.observations.items()
-    }
+    frame = stream.session.history.newest
+    for i, seen in dict(frame.observations).items():
+        frame.note(i, replace(seen, predicted_iou=iou))
 
 
 def test_weak_objects_are_corrected_at_most_once_a_period(stream):
@@ -257,7 +256,7 @@ def test_weak_objects_are_corrected_at_most_once_a_period(stream):
         corrected.append(bool(stream.see(shifted).corrected))
     # Every 0.5 s is every 16th frame.
     assert np.flatnonzero(corrected).tolist() == [0, 16]
-    memory = stream.session.tracks[1].memory
+    memory = stream.session.tracked[1].memory
     assert [e.frame_index for e in memory.prompted] == [0, 1, 17]
 
 
@@ -266,7 +265,7 @@ def test_good_objects_and_poor_detections_correct_nothing(stream):
     stream.step()
     assert stream.see(at(A)).corrected == []
     weaken(stream, 0.3)
-    assert stream.see(at(A, score=0.6)).corrected == []
+    assert stream.see(at(A, confidence=0.6)).corrected == []
 
 
 def test_hidden_objects_come_back_with_a_detection_near_by():
@@ -304,8 +303,8 @@ def test_proposed_objects_that_turn_out_to_be_older_ones_are_dropped(stream):
     stream.step()
     stream.session.remove(2)
     assert stream.see(at(B)).started == [3]
-    frame = stream.session.frame_at(None)
-    frame.observations[3] = frame.observations[1]  # both have the same mask now
+    frame = stream.session.history.newest
+    frame.note(3, frame.observations[1])  # both have the same mask now
     assert stream.see().dropped == [3]
 
 
