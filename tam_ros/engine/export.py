@@ -37,7 +37,6 @@ from tam_ros.engine.tracing import (
 from tam_ros.model.checkpoint import CheckpointError
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
-from tam_ros.model.propagation import DensePropagation
 from tam_ros.model.stages import feature_names
 from tam_ros.networks import MODELS
 from tam_ros.paths import PathError, make_folder, user_path
@@ -139,9 +138,7 @@ def _prepared(network: TrackingNetwork) -> TrackingNetwork:
     with torch.no_grad():
         network.precompute()
     without_complex_tables(network)
-    for module in network.modules():
-        if isinstance(module, DensePropagation):
-            module.in_turns = False
+    network.prepare_for_graph()
     return network
 
 

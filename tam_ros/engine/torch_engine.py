@@ -20,16 +20,22 @@ from tam_ros.engine.base import (
     MemoryPlan,
     NumericMode,
 )
-from tam_ros.engine.grouping import locate_groups
+from tam_ros.engine.grouping import StoredGroups, locate_groups
 from tam_ros.engine.instructions import check_bf16
 from tam_ros.model.checkpoint import load_weights, read_weights
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
-from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
+from tam_ros.model.network import (
+    Features,
+    PlanTensors,
+    PromptTensors,
+    StoreTensors,
+    TrackingNetwork,
+)
 from tam_ros.model.packed import pack
 from tam_ros.model.precision import narrow
-from tam_ros.model.propagation import SUBPIXELS, DenseMemories
+from tam_ros.model.propagation import GroupTensors
 from tam_ros.model.reproducible import reproducible_state_dict
 from tam_ros.networks import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.weights import REPRODUCIBLE
@@ -212,30 +218,18 @@ class TorchEngine:
         self, features: Features, store: TorchMemoryStore, plan: MemoryPlan
     ) -> Tensor:
         """Condition features on the planned memories of B objects."""
-        rows = self._tensor(plan.rows)[:, None]
-        slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
-        mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
-        attended = self._network.config.attended_tokens
-        memories = Memories(
-            store.memories[rows, slots.clamp(min=0), :attended],  # B, M, tokens, C
-            self._tensor(plan.ages).clamp(min=0),
-            store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
-            mask,
-            self._dense_memories(store, plan) if self._network.config.dense_tokens else None,
+        tokens, *dense = self._network.split_tokens(store.memories)
+        groups = None
+        if dense:
+            groups = GroupTensors(*self._tensors(locate_groups(plan), GroupTensors._fields))
+        memories = self._network.gather(
+            StoreTensors(tokens, store.pointers, *dense),
+            PlanTensors(*self._tensors(plan, PlanTensors._fields)),
+            groups,
+            complete=not missing,
         )
         return self._network.attend_memory(features, memories)
-
-    def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
-        """Gather the masks to be carried; objects that remember the same frame share its keys."""
-        config = self._network.config
-        dense = slice(config.attended_tokens, None)
-        groups = {name: self._tensor(array) for name, array in vars(locate_groups(plan)).items()}
-        leaders = groups['leader_rows'], groups['leader_slots']
-        members = groups['member_rows'], groups['member_slots']
-        keys = store.memories[(*leaders, dense, slice(config.match_dim))]
-        masks = store.memories[(*members, dense, slice(-SUBPIXELS, None))]
-        return DenseMemories(keys, masks, groups['hints'], groups['places'])
 
     @torch.inference_mode()
     def decode_mask(
@@ -281,6 +275,9 @@ class TorchEngine:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _tensors(self, arrays: MemoryPlan | StoredGroups, names: Sequence[str]) -> list[Tensor]:
+        return [self._tensor(getattr(arrays, name)) for name in names]
 
     def _to_decoded(self, decoding) -> Decoded:
         return Decoded(

@@ -15,11 +15,12 @@ from tam_ros.model.network import (
     Features,
     Memories,
     PromptTensors,
+    StoreTensors,
     TrackingNetwork,
 )
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_maps import PromptMaps
-from tam_ros.model.propagation import DensePropagation
+from tam_ros.model.propagation import DenseMemories, DensePropagation, GroupTensors
 from tam_ros.networks import EdgeTAMConfig
 
 
@@ -64,6 +65,17 @@ class EdgeTAM(TrackingNetwork):
             return attended
         hints = self.propagation.match(features.keys, memories.dense)
         return torch.cat([attended, hints.to(attended.dtype)], dim=1)
+
+    def prepare_for_graph(self) -> None:
+        """Leave out what helps PyTorch's kernels alone."""
+        if self.propagation is not None:
+            self.propagation.for_graph = True
+
+    def gather_dense(
+        self, store: StoreTensors, groups: GroupTensors | None
+    ) -> DenseMemories | None:
+        """Gather what is matched with a frame from a store; None without dense propagation."""
+        return None if self.propagation is None else self.propagation.gather(store.dense, groups)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors

@@ -13,7 +13,7 @@ from tam_ros.model.layers import MLP, resize_bilinear
 from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.prompt_encoder import PromptEncoder
-from tam_ros.model.propagation import DenseMemories
+from tam_ros.model.propagation import DenseMemories, GroupTensors
 from tam_ros.networks import NetworkConfig
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
@@ -41,6 +41,23 @@ class Memories(NamedTuple):
     pointers: Tensor  # B, P, C
     mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
     dense: DenseMemories | None = None  # with propagation
+
+
+class StoreTensors(NamedTuple):
+    """Memories of R objects in S slots, and pointers in P."""
+
+    tokens: Tensor  # R, S, attended tokens, memory_dim
+    pointers: Tensor  # R, P, C
+    dense: Tensor | None = None  # R, S, cells, memory_dim: with propagation
+
+
+class PlanTensors(NamedTuple):
+    """Which of a store B objects attend to; -1 where there is none."""
+
+    rows: Tensor  # B int64
+    slots: Tensor  # B, M int64: of the store
+    ages: Tensor  # B, M int64: temporal slots, as in Memories
+    pointer_slots: Tensor  # B, P int64
 
 
 class PromptTensors(NamedTuple):
@@ -131,7 +148,42 @@ class TrackingNetwork(nn.Module):
         """Decode all four candidate masks; attended as for `decode_mask`."""
         raise NotImplementedError
 
+    def prepare_for_graph(self) -> None:
+        """Leave out what helps PyTorch's kernels alone."""
+
+    def gather_dense(
+        self, store: StoreTensors, groups: GroupTensors | None
+    ) -> DenseMemories | None:
+        """Gather what is matched with a frame from a store; None of networks that match none."""
+        return None
+
     # -- what they share ----------------------------------------------------------------------
+
+    def split_tokens(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """Return what is attended to of (..., tokens, C) memories, and what is matched, if any."""
+        attended = self.config.attended_tokens
+        if attended == tokens.shape[-2]:
+            return (tokens,)
+        return tokens[..., :attended, :], tokens[..., attended:, :]
+
+    def gather(
+        self,
+        store: StoreTensors,
+        plan: PlanTensors,
+        groups: GroupTensors | None,
+        *,
+        complete: bool = False,
+    ) -> Memories:
+        """Gather what B objects remember from a store; complete: where no plan lacks anything."""
+        dense = self.gather_dense(store, groups)
+        row = plan.rows[:, None]
+        return Memories(
+            store.tokens[row, plan.slots.clamp(min=0)],
+            plan.ages.clamp(min=0),
+            store.pointers[row, plan.pointer_slots.clamp(min=0)],
+            None if complete else torch.cat([plan.slots, plan.pointer_slots], dim=1) >= 0,
+            dense,
+        )
 
     def decode_mask(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors, dynamic: bool
