@@ -164,7 +164,8 @@ class TrackingNetwork(nn.Module):
         attended = self.config.attended_tokens
         if attended == tokens.shape[-2]:
             return (tokens,)
-        return tokens[..., :attended, :], tokens[..., attended:, :]
+        before = (slice(None),) * (tokens.ndim - 2)
+        return tokens[(*before, slice(attended))], tokens[(*before, slice(attended, None))]
 
     def gather(
         self,

@@ -15,15 +15,6 @@ from tam_ros.model.network import (
     TrackingNetwork,
 )
 from tam_ros.model.propagation import GroupTensors
-from tam_ros.networks import EdgeTAMConfig, NetworkConfig
-
-
-def feature_names(config: NetworkConfig) -> tuple[str, ...]:
-    """Return the names of the maps that an image is encoded to."""
-    if not isinstance(config, EdgeTAMConfig):
-        return ('top',)
-    maps = ('top', 'stride8', 'stride4')
-    return (*maps, 'keys') if config.propagation else maps
 
 
 class Stage(nn.Module):
@@ -35,7 +26,7 @@ class Stage(nn.Module):
 
     @property
     def _maps(self) -> int:
-        return len(feature_names(self.network.config))
+        return len(self.network.config.feature_names)
 
 
 class EncodeImage(Stage):
