@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tam_ros.model import lite0
 from tam_ros.model.contrast import PromptContrast
+from tam_ros.model.fuse import chain, fuse_children
 from tam_ros.model.image_encoder import ImageEncoder
 from tam_ros.model.mask_decoder import DecoderOutput
 from tam_ros.model.memory_attention import LatentMemoryAttention
@@ -36,9 +36,9 @@ class EdgeTAM(TrackingNetwork):
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__(config, high_resolution=True)
-        if config.trunk == 'lite0':
-            self._normalize_by(lite0.PIXEL_MEAN, lite0.PIXEL_STD)
         self.image_encoder = ImageEncoder(config)
+        trunk = self.image_encoder.trunk.body
+        self._normalize_by(trunk.pixel_mean, trunk.pixel_std)
         self.memory_attention = LatentMemoryAttention(config)
         self.spatial_perceiver = SpatialPerceiver(config)
         self.propagation = DensePropagation(config) if config.propagation else None
@@ -65,6 +65,18 @@ class EdgeTAM(TrackingNetwork):
             return attended
         hints = self.propagation.match(features.keys, memories.dense)
         return torch.cat([attended, hints.to(attended.dtype)], dim=1)
+
+    def fuse_images(self) -> None:
+        """Merge what is linear in a row on the way from an image to features, in place.
+
+        That is inside of the trunk, and from the pyramid's finest two maps to the decoder, which
+        alone reads them.
+        """
+        fuse_children(self.image_encoder.trunk)
+        finest, fine = self.image_encoder.neck.convs[3], self.image_encoder.neck.convs[2]
+        decoder = self.sam_mask_decoder
+        finest.conv, decoder.conv_s0 = chain(finest.conv, decoder.conv_s0), nn.Identity()
+        fine.conv, decoder.conv_s1 = chain(fine.conv, decoder.conv_s1), nn.Identity()
 
     def prepare_for_graph(self) -> None:
         """Leave out what helps PyTorch's kernels alone."""

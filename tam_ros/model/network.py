@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tam_ros.model.layers import MLP, resize_bilinear
+from tam_ros.model.layers import IMAGENET_MEAN, IMAGENET_STD, MLP, resize_bilinear
 from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.prompt_encoder import PromptEncoder
@@ -104,7 +104,7 @@ class TrackingNetwork(nn.Module):
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
         self.register_buffer('dense_positions', dense, persistent=False)
-        self._normalize_by((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self._normalize_by(IMAGENET_MEAN, IMAGENET_STD)
 
     def _normalize_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Set the mean and deviation, of RGB in 0..1, that images are normalised by."""
@@ -147,6 +147,9 @@ class TrackingNetwork(nn.Module):
     ) -> DecoderOutput:
         """Decode all four candidate masks; attended as for `decode_mask`."""
         raise NotImplementedError
+
+    def fuse_images(self) -> None:
+        """Merge what is linear in a row on the way from an image to features, in place."""
 
     def prepare_for_graph(self) -> None:
         """Leave out what helps PyTorch's kernels alone."""
