@@ -20,6 +20,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tables import print_head, print_row
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.engine.base import Decoded, EngineSpec
@@ -88,10 +89,10 @@ def measure(frames: int = 300, objects: tuple[int, ...] = (1, 3, 8)) -> None:
     node = TrackerNode(engine=StillEngine())
     try:
         wait_for_subscribers(node)
-        print('| objects | receive p50 | decode p50 | publish p50 | all p50 | all p95 |')
-        print('|---|---|---|---|---|---|')
+        parts = ('receive p50', 'decode p50', 'publish p50')
+        print_head('objects', *parts, 'all p50', 'all p95')
         for count in objects:
-            print_row(count, np.array(time_frames(node, frames, count)) * 1e3)
+            print_times(count, np.array(time_frames(node, frames, count)) * 1e3)
     finally:
         node.stop()
         subscribers.terminate()
@@ -140,12 +141,11 @@ def prompt_discs(session, count: int) -> None:
         session.add_prompt(Prompt(mask=np.hypot(x - 100 - 150 * i, y - 360) < 100))
 
 
-def print_row(count: int, times_ms: np.ndarray) -> None:
+def print_times(count: int, times_ms: np.ndarray) -> None:
     """Print one row of the table."""
     receive, decode, publish = np.median(times_ms, axis=0)
     p50, p95 = np.percentile(times_ms.sum(1), [50, 95])
-    cells = ' | '.join(f'{value:.2f}' for value in (receive, decode, publish, p50, p95))
-    print(f'| {count} | {cells} |', flush=True)
+    print_row(count, *(f'{value:.2f}' for value in (receive, decode, publish, p50, p95)))
 
 
 def listen() -> None:
