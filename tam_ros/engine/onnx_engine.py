@@ -13,13 +13,12 @@ from onnxruntime import OrtValue
 
 from tam_ros.engine import graph_names as names
 from tam_ros.engine.base import (
-    NUMERIC_MODES,
     Decoded,
     DecoderPrompts,
-    EngineError,
     EngineSpec,
     MemoryPlan,
     NumericMode,
+    check_mode,
 )
 from tam_ros.engine.grouping import locate_groups
 from tam_ros.engine.manifest import Manifest, graph_path, read_manifest
@@ -91,8 +90,7 @@ class OnnxEngine:
         threads: int = 0,
         static_shapes: bool | None = None,
     ):
-        if mode not in NUMERIC_MODES:
-            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        check_mode(mode)
         self._device = parse_device(device)
         self.manifest = manifest or read_manifest(Path(folder))
         self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tam_ros.engine.allocation import keep_freed_memory
 from tam_ros.engine.base import (
-    NUMERIC_MODES,
     Decoded,
     DecoderPrompts,
     EngineError,
     EngineSpec,
     MemoryPlan,
     NumericMode,
+    check_mode,
 )
 from tam_ros.engine.grouping import StoredGroups, locate_groups
 from tam_ros.engine.instructions import check_bf16
@@ -120,12 +120,35 @@ def _check_precision(precision: str, device: torch.device) -> torch.dtype:
     return DTYPES[precision]
 
 
+def _prepared(
+    network: TrackingNetwork, dtype: torch.dtype, device: torch.device, *, fused: bool
+) -> TrackingNetwork:
+    """Make a loaded network ready to compute on a device, in place, and return it."""
+    on_cpu = device.type == 'cpu'
+    # On accelerators fused attention wants values as wide as keys.
+    network = fuse(network, values=on_cpu) if fused else network.eval()
+    network = narrow(network, dtype).to(device)
+    # The trunk's depthwise convolutions are a quarter faster with channels innermost.
+    network.image_encoder.to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        network.precompute()
+    if on_cpu and fused:
+        keep_freed_memory()
+        # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
+        wide = dtype == torch.float32
+        for part in (network.memory_attention, network.memory_encoder) if wide else (network,):
+            pack(part)
+    return network
+
+
 @dataclass(frozen=True)
 class TorchMemoryStore:
-    """Memories (objects, slots, tokens, C) and pointers (objects, pointers, C) on the device."""
+    """Memories and pointers of a fixed number of objects, on the device."""
 
     memories: Tensor
+    """(objects, slots, tokens, memory_dim): those attended to, then those matched, if any."""
     pointers: Tensor
+    """(objects, pointer slots, C)."""
 
     @torch.inference_mode()
     def write(self, rows: list[int], slots: list[int], memories: Tensor) -> None:
@@ -171,24 +194,10 @@ class TorchEngine:
         precision: TorchPrecision = 'fp32',
         fused: bool = True,
     ):
-        if mode not in NUMERIC_MODES:
-            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        check_mode(mode)
         self._device = check_device(device)
         dtype = _check_precision(precision, self._device)
-        # On accelerators fused attention wants values as wide as keys.
-        on_cpu = self._device.type == 'cpu'
-        network = fuse(network, values=on_cpu) if fused else network.eval()
-        self._network = narrow(network, dtype).to(self._device)
-        # The trunk's depthwise convolutions are a quarter faster with channels innermost.
-        self._network.image_encoder.to(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            self._network.precompute()
-        if on_cpu and fused:
-            keep_freed_memory()
-            # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
-            wide = dtype == torch.float32
-            for part in (network.memory_attention, network.memory_encoder) if wide else (network,):
-                pack(part)
+        self._network = _prepared(network, dtype, self._device, fused=fused)
         config = network.config
         self.spec = EngineSpec(
             model=model,
