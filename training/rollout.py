@@ -37,15 +37,18 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class RolloutOptions:
-    """kind: the prompt on frame 0. corrections: clicks that follow it there. late_correction:
-    chance of a click on a tracked frame. true_first, true_memory: chance that the prompted frame,
-    or a tracked one, is remembered with its true mask instead of the predicted one."""
+    """How a batch is prompted, and what of it is remembered."""
 
     kind: PromptKind = 'box'
+    """Of the prompt on frame 0."""
     corrections: int = 0
+    """Clicks that follow it there."""
     late_correction: float = 0.0
+    """Chance of a click on a tracked frame."""
     true_first: float = 0.0
+    """Chance that the prompted frame is remembered with its true mask, not the predicted one."""
     true_memory: float = 0.0
+    """Likewise of a tracked frame."""
 
 
 @dataclass
@@ -53,12 +56,17 @@ class Trace:
     """What a rollout leaves: how it went, judgements per decoding, and features to distil."""
 
     options: RolloutOptions
-    choices: list  # everything random, for `Choices`
+    """Of the rollout."""
+    choices: list
+    """Everything random, for `Choices`."""
     judged: list[Judged] = field(default_factory=list)
-    tops: Tensor | None = None  # B * T, C, h, h
-    attended: list[Tensor] = field(default_factory=list)  # per tracked frame: B * K, C, h, h
-
-    prompted: int = 0  # how many of the judgements are of the prompted frame; they come first
+    """A judgement of each decoding."""
+    tops: Tensor | None = None
+    """(B * T, C, h, h) stride-16 features."""
+    attended: list[Tensor] = field(default_factory=list)
+    """Per tracked frame (B * K, C, h, h), those conditioned on memories."""
+    prompted: int = 0
+    """How many of the judgements are of the prompted frame; they come first."""
 
     @property
     def loss(self) -> Tensor:

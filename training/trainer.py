@@ -16,13 +16,18 @@ from training.settings import Phase, Settings
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process runs: its rank among processes, device, precision and loader processes."""
+    """Where a process runs."""
 
     rank: int = 0
+    """Among the processes."""
     processes: int = 1
+    """That share every step."""
     device: str = 'cpu'
+    """As PyTorch names it."""
     bf16: bool = False
+    """Whether precision is mixed."""
     workers: int = 1
+    """Loader processes of its own."""
 
 
 @dataclass(frozen=True)

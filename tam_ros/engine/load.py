@@ -24,22 +24,26 @@ ENGINE_PRECISIONS: tuple[EnginePrecision, ...] = ('', 'fp32', 'bf16', 'fp16')
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine to be loaded.
-
-    weights: for torch a checkpoint file, for onnx a folder that `export_onnx` made; empty for the
-    model's own. name: empty for onnx where weights is a folder, or empty and the model's graphs
-    come with the package; else torch. image_size: 0 for the model's own, or what was exported.
-    precision: empty for fp32, or what was exported. threads: on the CPU, 0 for all cores.
-    """
+    """An engine to be loaded."""
 
     model: str
+    """Name of the network, one of `MODELS`."""
     weights: str = ''
+    """For torch a checkpoint file, for onnx a folder that `export_onnx` made; empty for the
+    model's own."""
     name: EngineName | Literal[''] = ''
+    """Empty for onnx where weights is a folder, or empty and the model's graphs come with the
+    package; else for torch."""
     image_size: int = 0
+    """Side of the network's input in pixels; 0 for the model's own, or what was exported."""
     mode: NumericMode = 'interactive'
+    """As in `EngineSpec`."""
     device: str = 'cpu'
+    """Such as cpu, cuda:0 or tensorrt."""
     precision: EnginePrecision = ''
+    """Empty for fp32, or what was exported."""
     threads: int = 0
+    """On the CPU; 0 for all cores."""
 
     @property
     def engine(self) -> EngineName:

@@ -46,10 +46,12 @@ DIGITS = 16  # of an export's sha256
 
 @dataclass(frozen=True)
 class Device:
-    """Where graphs run: a kind of PROVIDERS and the accelerator's number."""
+    """Where graphs run."""
 
     kind: str
+    """One of PROVIDERS."""
     index: int = 0
+    """The accelerator's number."""
 
     @property
     def memory(self) -> str:
@@ -76,13 +78,12 @@ def parse_device(device: str) -> Device:
 
 @dataclass(frozen=True)
 class DeviceArray:
-    """A batch on the device. Some of its rows come by way of the host; any stage takes both.
-
-    count: how many rows mean something, others only fill a batch up; None for all.
-    """
+    """A batch on the device. Some of its rows come by way of the host; any stage takes both."""
 
     value: OrtValue
+    """All rows."""
     count: int | None = None
+    """How many rows mean something, others only fill a batch up; None for all."""
 
     def __len__(self) -> int:
         return self.value.shape()[0] if self.count is None else self.count

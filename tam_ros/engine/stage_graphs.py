@@ -43,17 +43,20 @@ class Sizes:
 
 @dataclass(frozen=True)
 class StageGraph:
-    """One graph to be: its stage, inputs and outputs by name, and examples of the inputs.
-
-    examples makes the inputs for given sizes. varying names their dimensions that vary.
-    """
+    """One graph to be."""
 
     name: str
+    """One of `graph_names`."""
     stage: nn.Module
+    """What is traced."""
     inputs: tuple[str, ...]
+    """Names of what the stage takes, in order."""
     outputs: tuple[str, ...]
+    """Names of what it returns, in order."""
     examples: Callable[[Sizes], tuple[Tensor, ...]]
+    """Makes the inputs for given sizes."""
     varying: tuple[dict[int, str], ...]
+    """Per input, the names of its dimensions that vary, by axis."""
 
 
 class GraphMaker:

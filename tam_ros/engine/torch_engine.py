@@ -229,9 +229,7 @@ class TorchEngine:
         """Condition features on the planned memories of B objects."""
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
         tokens, *dense = self._network.split_tokens(store.memories)
-        groups = None
-        if dense:
-            groups = GroupTensors(*self._tensors(locate_groups(plan), GroupTensors._fields))
+        groups = self._group_tensors(plan) if dense else None
         memories = self._network.gather(
             StoreTensors(tokens, store.pointers, *dense),
             PlanTensors(*self._tensors(plan, PlanTensors._fields)),
@@ -284,6 +282,9 @@ class TorchEngine:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _group_tensors(self, plan: MemoryPlan) -> GroupTensors:
+        return GroupTensors(*self._tensors(locate_groups(plan), GroupTensors._fields))
 
     def _tensors(self, arrays: MemoryPlan | StoredGroups, names: Sequence[str]) -> list[Tensor]:
         return [self._tensor(getattr(arrays, name)) for name in names]

@@ -69,8 +69,9 @@ class EdgeTAM(TrackingNetwork):
     def fuse_images(self) -> None:
         """Merge what is linear in a row on the way from an image to features, in place.
 
-        That is inside of the trunk, and from the pyramid's finest two maps to the decoder, which
-        alone reads them.
+        In the trunk these are batch norms into convolutions, and the three branches of RepViT's
+        token mixers; then the pyramid's finest two 1x1 convolutions with the decoder's, which
+        alone read them.
         """
         fuse_children(self.image_encoder.trunk)
         finest, fine = self.image_encoder.neck.convs[3], self.image_encoder.neck.convs[2]

@@ -10,10 +10,9 @@ from tam_ros.model.network import TrackingNetwork
 def fuse(model: TrackingNetwork, *, values: bool = True) -> TrackingNetwork:
     """Fuse a loaded model in place for inference and return it.
 
-    In an EdgeTAM, folds batch norms into convolutions, merges the three branches of RepViT's
-    token mixers, and folds the pyramid's finest two 1x1 convolutions with the decoder's 1x1
-    convolutions that are the only ones to read them. values: whether memories are attended to as
-    they are and what was attended is projected, instead of every value: a quarter of the products.
+    What there is on an image's way is the network's matter. values: whether memories are attended
+    to as they are and what was attended is projected, instead of every value: a quarter of the
+    products.
     """
     model.eval()
     model.fuse_images()

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 (arXiv 1905.11946, without squeeze-excite and swish) as the image trunk.
 
-Its batch norms are folded into the convolutions, so what is trained further are plain ones with
+Its batch norms are fused into the convolutions, so what is trained further are plain ones with
 biases: the statistics that they were trained with hold. The last block and the head are left out.
 """
 

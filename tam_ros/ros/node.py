@@ -105,10 +105,7 @@ class TrackerNode(Node):
         Only one thread may ever compute (see `TorchEngine`), or a frame takes half as long again.
         """
         name = self.get_fully_qualified_name()
-        choice = self._engine_choice()
-        what = f'{choice.model} with {choice.engine} on {choice.device}'
-        if engine is not None:
-            what = f'{engine.spec.model} on {engine.spec.device}, as given'
+        what = self._what_starts(engine)
         self.get_logger().info(f'starting: {what}')
         tracking = self._worker.submit(lambda: self._load(engine or self._load_engine()))
         while not tracking.done():
@@ -116,6 +113,12 @@ class TrackerNode(Node):
             self._diagnostics.publish(starting_message(name, stamp, what))
             futures.wait([tracking], timeout=DIAGNOSTICS_PERIOD_S)
         return tracking.result()
+
+    def _what_starts(self, engine: Engine | None) -> str:
+        if engine is not None:
+            return f'{engine.spec.model} on {engine.spec.device}, as given'
+        choice = self._engine_choice()
+        return f'{choice.model} with {choice.engine} on {choice.device}'
 
     def _load(self, engine: Engine) -> tuple[Engine, Session]:
         session = Session(
