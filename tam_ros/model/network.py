@@ -167,6 +167,7 @@ class TrackingNetwork(nn.Module):
         attended = self.config.attended_tokens
         if attended == tokens.shape[-2]:
             return (tokens,)
+        # Spelled out, as an ellipsis is traced to other nodes of a graph.
         before = (slice(None),) * (tokens.ndim - 2)
         return tokens[(*before, slice(attended))], tokens[(*before, slice(attended, None))]
 
