@@ -15,6 +15,7 @@ setup(
         'opencv-python-headless>=4.5',
         'pillow>=9.1',
         'scipy>=1.8',
+        'tabulate>=0.8.9',
         'tqdm>=4.57',
     ],
     extras_require={

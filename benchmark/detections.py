@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from arguments import option, words
+from tables import print_head, print_row
 
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.clips import TruthClip, clip_names, read_clip
@@ -26,12 +27,12 @@ def main() -> None:
     """Print a row for each clip."""
     args = parse_arguments()
     engine = None if args.truth else load_engine(EngineChoice(args.model, args.weights))
-    print('| clip | objects | tracks per object | switches | false, confirmed | covered | J |')
-    print('|---|---|---|---|---|---|---|')
+    means = ('tracks per object', 'switches', 'false, confirmed', 'covered', 'J')
+    print_head('clip', 'objects', *means)
     for name in args.clips or clip_names(args.folder):
         clip = read_clip(args.folder / name)
         follows = [follow(clip, engine, seed, args) for seed in range(args.seeds)]
-        print_row(name, follows)
+        print_follows(name, follows)
 
 
 def follow(clip: TruthClip, engine, seed: int, args: argparse.Namespace) -> Follow:
@@ -42,18 +43,20 @@ def follow(clip: TruthClip, engine, seed: int, args: argparse.Namespace) -> Foll
     return follow_detections(clip, session, options, simulate_detector(clip, faults))
 
 
-def print_row(name: str, follows: list[Follow]) -> None:
+def print_follows(name: str, follows: list[Follow]) -> None:
     """Print means over seeds."""
 
     def mean(values) -> float:
         return float(np.mean(list(values)))
 
-    print(
-        f'| {name} | {len(follows[0].owners)} | {mean(f.tracks_per_object for f in follows):.2f} '
-        f'| {mean(f.switches for f in follows):.1f} '
-        f'| {mean(len(f.false_confirmed) for f in follows):.1f} '
-        f'| {mean(f.covered for f in follows):.2f} | {mean(f.j for f in follows):.2f} |',
-        flush=True,
+    print_row(
+        name,
+        len(follows[0].owners),
+        f'{mean(f.tracks_per_object for f in follows):.2f}',
+        f'{mean(f.switches for f in follows):.1f}',
+        f'{mean(len(f.false_confirmed) for f in follows):.1f}',
+        f'{mean(f.covered for f in follows):.2f}',
+        f'{mean(f.j for f in follows):.2f}',
     )
 
 

@@ -1,6 +1,8 @@
 """Tables of what `gpu.py` measured, as Markdown for README.md."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+from tables import table
 
 Row = dict[str, object]
 STAGES = ('encode_image', 'attend_memory', 'decode_mask', 'encode_memory')
@@ -29,12 +31,6 @@ def markdown(parts: Sequence[Row], rows: dict[str, list[Row]]) -> str:
         ),
     ]
     return '\n\n'.join(section for section in sections if section) + '\n'
-
-
-def table(columns: Sequence[str], cells: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    head, *lines = ('| ' + ' | '.join(map(str, line)) + ' |' for line in (columns, *cells))
-    return '\n'.join([head, '|' + '---|' * len(columns), *lines])
 
 
 def _machine(rows: list[Row]) -> str:

@@ -18,6 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tables import print_head, print_row
 
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros.conversions import array_to_image, stamp_to_ns
@@ -59,6 +60,11 @@ class Camera:
     def _receive(self, message: TrackedObjectArray) -> None:
         age_ns = self.node.get_clock().now().nanoseconds - stamp_to_ns(message.header.stamp)
         self.ages_ms.append(age_ns * 1e-6)
+
+
+def print_columns() -> None:
+    """Begin the table whose rows `measure` prints."""
+    print_head('objects', 'p50 ms', 'p95 ms', 'p99 ms', 'results/s', 'dropped')
 
 
 def measure(
@@ -127,8 +133,5 @@ def _spin(executor, seconds: float) -> None:
 def _print_row(objects: int, camera: Camera, seconds: float) -> None:
     p50, p95, p99 = np.percentile(camera.ages_ms, [50, 95, 99])
     count = len(camera.ages_ms)
-    print(
-        f'| {objects} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {count / seconds:.1f} '
-        f'| {max(0.0, 1 - count / camera.sent):.0%} |',
-        flush=True,
-    )
+    rate, dropped = f'{count / seconds:.1f}', f'{max(0.0, 1 - count / camera.sent):.0%}'
+    print_row(objects, *(f'{age:.0f}' for age in (p50, p95, p99)), rate, dropped)

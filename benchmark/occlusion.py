@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from arguments import option, words
+from tables import print_head, print_row
 
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.clips import TruthClip, read_clip
@@ -97,15 +98,15 @@ def return_of(clip: OccludedClip, tracked: Tracked) -> Return:
     return Return(found_s, float(np.mean(hidden)), float(after.mean()))
 
 
-def print_row(policy: str, returns: Sequence[Return]) -> None:
+def print_returns(policy: str, returns: Sequence[Return]) -> None:
     """Print the means of a policy."""
     found = [r.found_s for r in returns if not np.isnan(r.found_s)]
-    print(
-        f'| {policy} | {len(found)} of {len(returns)} | '
-        f'{np.mean(found) if found else float("nan"):.2f} | '
-        f'{np.mean([r.false_share for r in returns]):.2f} | '
-        f'{np.mean([r.j_after for r in returns]):.3f} |',
-        flush=True,
+    print_row(
+        policy,
+        f'{len(found)} of {len(returns)}',
+        f'{np.mean(found) if found else float("nan"):.2f}',
+        f'{np.mean([r.false_share for r in returns]):.2f}',
+        f'{np.mean([r.j_after for r in returns]):.3f}',
     )
 
 
@@ -115,12 +116,11 @@ def main() -> None:
     engine = load_engine(EngineChoice(args.model, args.weights, threads=args.threads))
     options = SessionOptions(**dict(args.option))
     clips = [hide_object(read_clip(args.folder / name), args.seconds) for name in args.clips]
-    print('| policy | found | after seconds | hidden frames with a mask | J after |')
-    print('|---|---|---|---|---|')
+    print_head('policy', 'found', 'after seconds', 'hidden frames with a mask', 'J after')
     for policy in args.policy:
         trackers = [SessionTracker(engine, make_policy(policy), options) for _ in clips]
         runs = [track_clip(tracker, clip, 'mask') for tracker, clip in zip(trackers, clips)]
-        print_row(policy, [return_of(*run) for run in zip(clips, runs)])
+        print_returns(policy, [return_of(*run) for run in zip(clips, runs)])
 
 
 def parse_arguments() -> argparse.Namespace:

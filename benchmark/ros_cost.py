@@ -20,13 +20,17 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tables import print_head, print_row
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.engine.base import Decoded, EngineSpec
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.prompts import Prompt
-from tam_ros.ros import node as tracker
 from tam_ros.ros.conversions import array_to_image
+from tam_ros.ros.decoding import image_to_rgb
+from tam_ros.ros.node import TrackerNode
+from tam_ros.ros.parameters import image_options
+from tam_ros.tracker.session import Session
 
 SIDE = 256
 
@@ -81,15 +85,14 @@ def measure(frames: int = 300, objects: tuple[int, ...] = (1, 3, 8)) -> None:
     """Print median and 95th percentile of decoding and publishing for 1280x720 frames."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     subscribers = subprocess.Popen([sys.executable, __file__])
-    tracker.TrackerNode._load_engine = lambda _: StillEngine()
     rclpy.init()
-    node = tracker.TrackerNode()
+    node = TrackerNode(engine=StillEngine())
     try:
         wait_for_subscribers(node)
-        print('| objects | receive p50 | decode p50 | publish p50 | all p50 | all p95 |')
-        print('|---|---|---|---|---|---|')
+        parts = ('receive p50', 'decode p50', 'publish p50')
+        print_head('objects', *parts, 'all p50', 'all p95')
         for count in objects:
-            print_row(count, np.array(time_frames(node, frames, count)) * 1e3)
+            print_times(count, np.array(time_frames(node, frames, count)) * 1e3)
     finally:
         node.stop()
         subscribers.terminate()
@@ -110,7 +113,7 @@ def wait_for_subscribers(node: Node) -> None:
 def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, float]]:
     """Return (receive, decode, publish) seconds per frame."""
     image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    times = []
+    session, times = Session(StillEngine()), []
     for t in range(frames):
         msg = array_to_image(image, 'bgr8', Header())
         msg.header.stamp = Time(nanoseconds=(t + 1) * 33_000_000).to_msg()
@@ -118,13 +121,13 @@ def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, flo
         start = time.perf_counter()
         msg = deserialize_message(serialized, Image)
         received = time.perf_counter()
-        image_rgb = node._decode(msg)
+        image_rgb = image_to_rgb(msg, image_options(node))
         decoded = time.perf_counter()
-        frame = node._session.step(image_rgb, (t + 1) * 33_000_000)
+        frame = session.step(image_rgb, (t + 1) * 33_000_000)
         if t == 0:
-            prompt_discs(node._session, objects)
+            prompt_discs(session, objects)
         stepped = time.perf_counter()
-        node._publish(frame, image_rgb, msg.header)
+        node.publish(frame, image_rgb, msg.header)
         published = time.perf_counter()
         times.append((received - start, decoded - received, published - stepped))
         time.sleep(0.005)  # let the subscribers read
@@ -134,17 +137,15 @@ def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, flo
 def prompt_discs(session, count: int) -> None:
     """Prompt that many discs of 200 px, as masks."""
     y, x = np.mgrid[:720, :1280]
-    session.reset()
     for i in range(count):
         session.add_prompt(Prompt(mask=np.hypot(x - 100 - 150 * i, y - 360) < 100))
 
 
-def print_row(count: int, times_ms: np.ndarray) -> None:
+def print_times(count: int, times_ms: np.ndarray) -> None:
     """Print one row of the table."""
     receive, decode, publish = np.median(times_ms, axis=0)
     p50, p95 = np.percentile(times_ms.sum(1), [50, 95])
-    cells = ' | '.join(f'{value:.2f}' for value in (receive, decode, publish, p50, p95))
-    print(f'| {count} | {cells} |', flush=True)
+    print_row(count, *(f'{value:.2f}' for value in (receive, decode, publish, p50, p95)))
 
 
 def listen() -> None:

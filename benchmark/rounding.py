@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from float64 import float64, float64_engine
 from reference import ReferenceTracker
+from tables import print_head, print_row
 
 from tam_ros.engine.base import Decoded
 from tam_ros.engine.torch_engine import TorchEngine, choose_config, make_network
@@ -169,13 +170,12 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--size', type=int, default=512)
     options = parser.parse_args()
-    print('| model | seed | prompt | distance to float64: pointer, logits |')
-    print('|---|---|---|---|')
+    print_head('model', 'seed', 'prompt', 'distance to float64: pointer, logits')
     for model in options.models:
         for seed in options.seeds:
             for kind, rows in measure(Subject(model, seed, options.size), options.reference):
                 cells = '; '.join(f'{who} {p:.1e}, {m:.1e}' for who, (p, m) in rows.items())
-                print(f'| {model} | {seed} | {kind} | {cells} |', flush=True)
+                print_row(model, seed, kind, cells)
 
 
 if __name__ == '__main__':

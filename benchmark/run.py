@@ -9,8 +9,6 @@ import parity
 import stages
 import torch
 
-ALL = ('stages', 'parity', 'ros', 'latency', 'memory')
-
 
 def machine_line(threads: int) -> str:
     """Return what the figures were measured on."""
@@ -26,7 +24,9 @@ def machine_line(threads: int) -> str:
 def parse_arguments() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('what', nargs='*', default=ALL, help=f'of {", ".join(ALL)}')
+    parser.add_argument(
+        'what', nargs='*', default=list(BENCHMARKS), help=f'of {", ".join(BENCHMARKS)}'
+    )
     parser.add_argument('--reference', type=Path, help='checkout of the official code')
     parser.add_argument('--model', default='edgetam', help="its family must be the checkout's")
     parser.add_argument('--threads', type=int, default=2)
@@ -50,56 +50,82 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def title(text: str) -> None:
+    """Print the title of a section."""
+    print(f'\n## {text}\n', flush=True)
+
+
+def run_stages(options: argparse.Namespace) -> None:
+    """Measure the stages, beside the reference where there is one."""
+    title('Milliseconds per frame, 1280x720 input, full memory')
+    stages.measure(
+        [stages.Case(options.model, s, n) for s in options.sizes for n in options.objects],
+        kinds=options.kinds,
+        frames=options.frames,
+        threads=options.threads,
+        device=options.device,
+        checkout=options.reference,
+    )
+
+
+def run_parity(options: argparse.Namespace) -> None:
+    """Compare with the reference, where there is one."""
+    if options.reference:
+        title('Difference from the reference, two objects at 256 px')
+        images_rgb = stages.noise_frames(options.frames)
+        case = stages.Case(options.model, 256, 2)
+        parity.measure(case, images_rgb, options.reference, options.threads)
+
+
+def run_ros(options: argparse.Namespace) -> None:
+    """Measure what ROS costs."""
+    import ros_cost  # here, as below: the other benchmarks run without ROS
+
+    title('Milliseconds of ROS per 1280x720 frame, beside the tracker')
+    ros_cost.measure()
+
+
+def run_latency(options: argparse.Namespace) -> None:
+    """Measure how old masks are."""
+    import latency
+
+    title(f'Age of masks, {options.model}, 640x480 at {options.camera_hz:g} Hz')
+    latency.print_columns()
+    names = ('model', 'image_size', 'engine', 'precision', 'device', 'threads', 'weights')
+    for objects in options.objects:
+        latency.measure(
+            objects,
+            options.seconds,
+            rate_hz=options.camera_hz,
+            reliable=not options.best_effort,
+            **{name: getattr(options, name) for name in names},
+        )
+
+
+def run_memory(options: argparse.Namespace) -> None:
+    """Measure memory over many frames."""
+    import resident_memory
+
+    title('Resident memory, two objects at 256 px')
+    resident_memory.measure(options.memory_frames)
+
+
+BENCHMARKS = {
+    'stages': run_stages,
+    'parity': run_parity,
+    'ros': run_ros,
+    'latency': run_latency,
+    'memory': run_memory,
+}
+
+
 def main() -> None:
     """Run what was asked for and print tables."""
     options = parse_arguments()
     print(machine_line(options.threads), flush=True)
-    if 'stages' in options.what:
-        print('\n## Milliseconds per frame, 1280x720 input, full memory\n', flush=True)
-        stages.measure(
-            [stages.Case(options.model, s, n) for s in options.sizes for n in options.objects],
-            kinds=options.kinds,
-            frames=options.frames,
-            threads=options.threads,
-            device=options.device,
-            checkout=options.reference,
-        )
-    if 'parity' in options.what and options.reference:
-        print('\n## Difference from the reference, two objects at 256 px\n', flush=True)
-        images_rgb = stages.noise_frames(options.frames)
-        case = stages.Case(options.model, 256, 2)
-        parity.measure(case, images_rgb, options.reference, options.threads)
-    if 'ros' in options.what:
-        import ros_cost  # here, as below: the other benchmarks run without ROS
-
-        print('\n## Milliseconds of ROS per 1280x720 frame, beside the tracker\n', flush=True)
-        ros_cost.measure()
-    if 'latency' in options.what:
-        import latency
-
-        camera = f'640x480 at {options.camera_hz:g} Hz'
-        print(f'\n## Age of masks, {options.model}, {camera}\n', flush=True)
-        print('| objects | p50 ms | p95 ms | p99 ms | results/s | dropped |')
-        print('|---|---|---|---|---|---|', flush=True)
-        for objects in options.objects:
-            latency.measure(
-                objects,
-                options.seconds,
-                rate_hz=options.camera_hz,
-                reliable=not options.best_effort,
-                model=options.model,
-                image_size=options.image_size,
-                engine=options.engine,
-                precision=options.precision,
-                device=options.device,
-                threads=options.threads,
-                weights=options.weights,
-            )
-    if 'memory' in options.what:
-        import resident_memory
-
-        print('\n## Resident memory, two objects at 256 px\n', flush=True)
-        resident_memory.measure(options.memory_frames)
+    for name, run in BENCHMARKS.items():
+        if name in options.what:
+            run(options)
 
 
 if __name__ == '__main__':

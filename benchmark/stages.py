@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from reference import FULL_MEMORY_FRAME, STAGE_METHODS, ReferenceTracker, median_ms
+from tables import print_head, print_row
 
 from tam_ros.engine.export import Origin, export_network, without_complex_tables
 from tam_ros.engine.onnx_engine import OnnxEngine
@@ -193,8 +194,7 @@ def measure(
     torch.set_num_threads(threads)
     images_rgb = noise_frames(frames)
     columns = [*STAGE_METHODS, 'total']
-    print('| model | px | objects | who | ' + ' | '.join(columns) + ' | x reference | mask IoU |')
-    print('|---|---|---|---|' + '---|' * (len(columns) + 2))
+    print_head('model', 'px', 'objects', 'who', *columns, 'x reference', 'mask IoU')
     for case in cases:
         reference, masks = None, None
         if checkout:
@@ -208,5 +208,5 @@ def measure(
 
 
 def _print_row(case: Case, who: str, times_ms: dict[str, float], *comparisons: str) -> None:
-    cells = ' | '.join([*(f'{ms:.0f}' for ms in times_ms.values()), *comparisons])
-    print(f'| {case.model} | {case.image_size} | {case.objects} | {who} | {cells} |', flush=True)
+    cells = [*(f'{ms:.0f}' for ms in times_ms.values()), *comparisons]
+    print_row(case.model, case.image_size, case.objects, who, *cells)

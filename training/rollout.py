@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.mask_decoder import DecoderOutput
-from tam_ros.model.network import Features, Memories, PromptTensors
-from tam_ros.model.propagation import SUBPIXELS, DenseMemories
+from tam_ros.model.network import Features, PlanTensors, PromptTensors, StoreTensors
+from tam_ros.model.propagation import HINTS, GroupTensors
 from tam_ros.preprocess import MASK_LOGIT
 from tam_ros.tracker.memory import RECENT_POINTERS
 from training.losses import Judged, judge
@@ -37,15 +37,18 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class RolloutOptions:
-    """kind: the prompt on frame 0. corrections: clicks that follow it there. late_correction:
-    chance of a click on a tracked frame. true_first, true_memory: chance that the prompted frame,
-    or a tracked one, is remembered with its true mask instead of the predicted one."""
+    """How a batch is prompted, and what of it is remembered."""
 
     kind: PromptKind = 'box'
+    """Of the prompt on frame 0."""
     corrections: int = 0
+    """Clicks that follow it there."""
     late_correction: float = 0.0
+    """Chance of a click on a tracked frame."""
     true_first: float = 0.0
+    """Chance that the prompted frame is remembered with its true mask, not the predicted one."""
     true_memory: float = 0.0
+    """Likewise of a tracked frame."""
 
 
 @dataclass
@@ -53,12 +56,17 @@ class Trace:
     """What a rollout leaves: how it went, judgements per decoding, and features to distil."""
 
     options: RolloutOptions
-    choices: list  # everything random, for `Choices`
+    """Of the rollout."""
+    choices: list
+    """Everything random, for `Choices`."""
     judged: list[Judged] = field(default_factory=list)
-    tops: Tensor | None = None  # B * T, C, h, h
-    attended: list[Tensor] = field(default_factory=list)  # per tracked frame: B * K, C, h, h
-
-    prompted: int = 0  # how many of the judgements are of the prompted frame; they come first
+    """A judgement of each decoding."""
+    tops: Tensor | None = None
+    """(B * T, C, h, h) stride-16 features."""
+    attended: list[Tensor] = field(default_factory=list)
+    """Per tracked frame (B * K, C, h, h), those conditioned on memories."""
+    prompted: int = 0
+    """How many of the judgements are of the prompted frame; they come first."""
 
     @property
     def loss(self) -> Tensor:
@@ -86,7 +94,8 @@ class Choices:
 
 
 class _Remembered(NamedTuple):
-    tokens: Tensor  # N, tokens, memory_dim
+    tokens: Tensor  # N, attended tokens, memory_dim
+    dense: Tensor | None  # N, cells, memory_dim: with dense propagation
     pointer: Tensor  # N, C
 
 
@@ -157,30 +166,45 @@ def _attend(
     network, features, prompted: _Remembered, recent: list[_Remembered], objects: int
 ) -> Tensor:
     """Attend as the tracker does; each image's objects are in a row."""
-    latents, limit = network.config.attended_tokens, network.config.recent_memories
+    limit = network.config.recent_memories
     remembered = [prompted, *recent[:limit]]
-    tokens = torch.stack([r.tokens[:, :latents] for r in remembered], 1)
-    slots = torch.tensor([limit, *range(len(remembered) - 1)], device=tokens.device)
-    pointers = torch.stack([r.pointer for r in [prompted, *recent[:RECENT_POINTERS]]], 1)
-    dense = None
-    if network.config.propagation:
-        newest = recent[0] if recent else prompted
-        matched = [prompted.tokens[:, latents:], newest.tokens[:, latents:]]
-        dense = _dense_memories(matched, objects, network.config.match_dim)
-    memories = Memories(tokens, slots.expand(len(tokens), -1), pointers, None, dense)
-    if dense is not None:  # each image is matched once, for all its objects
-        features = features._replace(keys=features.keys[::objects].repeat(len(matched), 1, 1))
-    return network.attend_memory(features, memories)
+    store = StoreTensors(
+        torch.stack([r.tokens for r in remembered], 1),
+        torch.stack([r.pointer for r in [prompted, *recent[:RECENT_POINTERS]]], 1),
+        _stack_dense([prompted, (recent or [prompted])[0]]),
+    )
+    rows = torch.arange(len(prompted.tokens), device=prompted.tokens.device)
+    groups = None
+    if store.dense is not None:  # each image is matched once, for all its objects
+        groups = _group_by_image(rows, objects)
+        features = features._replace(keys=features.keys[groups.leader_rows])
+    plan = _plan_all(store, rows, limit)
+    return network.attend_memory(features, network.gather(store, plan, groups, complete=True))
 
 
-def _dense_memories(matched: list[Tensor], objects: int, match_dim: int) -> DenseMemories:
-    """Group (N, cells, memory_dim) dense tokens per hint by clip; its objects follow in a row."""
-    keys = torch.cat([tokens[::objects, :, :match_dim] for tokens in matched])
-    masks = torch.cat([t[..., -SUBPIXELS:].unflatten(0, (-1, objects)) for t in matched])
-    count = len(matched[0])
-    hints = torch.arange(len(matched), device=keys.device).repeat_interleave(count // objects)
-    places = torch.arange(len(matched) * count, device=keys.device).view(len(matched), count).T
-    return DenseMemories(keys, masks, hints, places)
+def _stack_dense(matched: list[_Remembered]) -> Tensor | None:
+    """Return the (N, HINTS, cells, memory_dim) dense tokens of what is matched, if there are."""
+    dense = [r.dense for r in matched if r.dense is not None]
+    return torch.stack(dense, 1) if dense else None
+
+
+def _plan_all(store: StoreTensors, rows: Tensor, limit: int) -> PlanTensors:
+    """Plan to attend to all that is stored: the prompted frame, then the newest ones."""
+    slots, pointer_slots = (
+        torch.arange(x.shape[1], device=rows.device).expand(len(rows), -1)
+        for x in (store.tokens, store.pointers)
+    )
+    ages = (slots - 1).where(slots > 0, limit)
+    return PlanTensors(rows, slots, ages, pointer_slots)
+
+
+def _group_by_image(rows: Tensor, objects: int) -> GroupTensors:
+    """Group N objects by their image, once for each hint; those of an image follow in a row."""
+    members = rows.view(-1, objects).repeat(HINTS, 1)  # G, V
+    hints = torch.arange(HINTS, device=rows.device).repeat_interleave(len(rows) // objects)
+    places = torch.arange(members.numel(), device=rows.device).view(HINTS, -1).T
+    slots = hints[:, None].expand_as(members)
+    return GroupTensors(members[:, 0], hints, hints, members, slots, places)
 
 
 def _answer(network, output: DecoderOutput, multimask: bool) -> tuple[Tensor, Tensor]:
@@ -190,9 +214,9 @@ def _answer(network, output: DecoderOutput, multimask: bool) -> tuple[Tensor, Te
 
 
 def _remember(network, features, logits: Tensor, pointer: Tensor, *, binarize) -> _Remembered:
-    return _Remembered(
-        network.encode_memory(features, logits[:, None], binarize=binarize), pointer
-    )
+    memory = network.encode_memory(features, logits[:, None], binarize=binarize)
+    tokens, *dense = network.split_tokens(memory)
+    return _Remembered(tokens, dense[0] if dense else None, pointer)
 
 
 def mask_to_logits(masks: Tensor) -> Tensor:

@@ -7,63 +7,72 @@ from tam_ros.networks import MODELS, EdgeTAMConfig
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one shape of clips.
-
-    steps: optimiser steps. side: pixels. frames: per clip; 1 trains images. clips: per step and
-    process. learning_rate: at the start and the end, cosine between. true_memory: chance of
-    remembering the true mask, at the start and the end. freeze_encoder: as in the paper's last
-    stage. rendered, filmed: shares of such clips, the others are composed. objects: followed per
-    clip.
-    """
+    """A stretch of training with one shape of clips."""
 
     name: str
+    """For the log."""
     steps: int
+    """Of the optimiser."""
     side: int
+    """Of the images, in pixels."""
     frames: int
+    """Per clip; 1 trains images."""
     clips: int
+    """Per step and process."""
     learning_rate: tuple[float, float]
+    """At the start and the end, cosine between."""
     true_memory: tuple[float, float] = (0.0, 0.0)
+    """Chance of remembering the true mask of a tracked frame, at the start and the end."""
     freeze_encoder: bool = False
+    """Whether the image encoder rests, as in the paper's last stage."""
     rendered: float = 0.4
+    """Share of rendered clips; what is neither these nor filmed is composed."""
     filmed: float = 0.0
+    """Share of filmed clips."""
     objects: int = 2
+    """Followed per clip."""
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """Weights of the losses that pull the student's features to the teacher's.
-
-    image: on the stride-16 features (paper section 3.3, L_img). memory: on the output of memory
-    attention (L_mem).
-    """
+    """Weights of the losses that pull the student's features to the teacher's."""
 
     image: float = 1.0
+    """On the stride-16 features (paper section 3.3, L_img)."""
     memory: float = 1.0
+    """On the output of memory attention (L_mem)."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One training run.
-
-    prompts: how often masks, boxes and clicks start an object. true_first: chance of remembering
-    the true mask of the prompted frame: what is tracked then is what the losses ask for, however
-    little the prompt has told. trunk_rate: the trunk's learning rate, as a part of the others';
-    one that is pretrained is led away by the rate that new parts need.
-    """
+    """One training run."""
 
     model: EdgeTAMConfig
+    """The network's shape; phases replace its image size."""
     phases: tuple[Phase, ...]
+    """In their order."""
     prompts: dict[str, float] = field(
         default_factory=lambda: {'mask': 0.34, 'box': 0.36, 'click': 0.3}
     )
+    """How often masks, boxes and clicks start an object."""
     true_first: float = 0.6
+    """Chance of remembering the true mask of the prompted frame: what is tracked then is what the
+    losses ask for, however little the prompt has told."""
     weight_decay: float = 0.05
+    """Of matrices and filters."""
     gradient_clip: float = 1.0
+    """The largest norm of all gradients together."""
     average_decay: float = 0.998
+    """What of the weights' mean stays in a step; see `RunningMean`."""
     trunk_rate: float = 1.0
+    """The trunk's learning rate, as a part of the others'; one that is pretrained is led away by
+    the rate that new parts need."""
     warmup_steps: int = 100
+    """In which the learning rate rises."""
     seed: int = 0
+    """Of weights, clips and prompts."""
     distillation: Distillation | None = None
+    """With a teacher."""
 
     @property
     def steps(self) -> int:

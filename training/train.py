@@ -108,7 +108,7 @@ def train(trainer: Trainer, sources: Sources, log, *, files: Files, seconds: flo
 def _save(trainer: Trainer, files: Files) -> None:
     save_checkpoint(files.checkpoint, trainer.checkpoint())
     if files.export is not None:
-        export_weights(trainer.average.state_dict(), files.export / 'weights.safetensors')
+        export_weights(trainer.mean_weights(), files.export / 'weights.safetensors')
         shutil.copy(files.checkpoint.with_name('log.jsonl'), files.export)
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import Checkpoint
@@ -15,13 +16,39 @@ from training.settings import Phase, Settings
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process runs: its rank among processes, device, precision and loader processes."""
+    """Where a process runs."""
 
     rank: int = 0
+    """Among the processes."""
     processes: int = 1
+    """That share every step."""
     device: str = 'cpu'
+    """As PyTorch names it."""
     bf16: bool = False
+    """Whether precision is mixed."""
     workers: int = 1
+    """Loader processes of its own."""
+
+
+@dataclass(frozen=True)
+class RunningMean:
+    """An exponential mean of weights, for `AveragedModel`: fast at first, then as decay says."""
+
+    decay: float
+    """What of the mean stays in a step, in 0..1, once many weights have been averaged."""
+
+    def __call__(self, means: list[Tensor], values: list[Tensor], averaged: Tensor | int) -> None:
+        """Move means towards values of the same type, in place, when so many are averaged.
+
+        What are no floating-point values, such as the counts of batch norm, are copied.
+        """
+        count = int(averaged)
+        decay = min(self.decay, (1 + count) / (10 + count))
+        for mean, value in zip(means, values):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
 
 
 class Trainer:
@@ -34,8 +61,10 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.step = 0
         self.network = EdgeTAM(settings.model).to(place.device)
-        self.average = EdgeTAM(settings.model).to(place.device)
-        self.average.load_state_dict(self.network.state_dict())
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=RunningMean(settings.average_decay), use_buffers=True
+        )
+        self._count_averaged()
         self.optimizer = torch.optim.AdamW(_parameter_groups(self.network, settings), lr=1e-3)
         self._phase: Phase | None = None
 
@@ -47,7 +76,7 @@ class Trainer:
             step=self.step,
             model=self.settings.model,
             network=self.network.state_dict(),
-            average=self.average.state_dict(),
+            average=self.mean_weights(),
             optimizer=self.optimizer.state_dict(),
         )
 
@@ -55,14 +84,23 @@ class Trainer:
         """Go on from a checkpoint of the same model."""
         self.step = checkpoint.step
         self.network.load_state_dict(checkpoint.network)
-        self.average.load_state_dict(checkpoint.average)
+        self.average.module.load_state_dict(checkpoint.average)
+        self._count_averaged()
         self.optimizer.load_state_dict(checkpoint.optimizer)
 
-    def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
+    def begin_with(self, weights: dict[str, Tensor]) -> None:
         """Begin with weights of an earlier network; parts that it lacked stay fresh."""
         state = self.network.state_dict()
         self.network.load_state_dict({**state, **weights})
-        self.average.load_state_dict(self.network.state_dict())
+        self.average.module.load_state_dict(self.network.state_dict())
+
+    def mean_weights(self) -> dict[str, Tensor]:
+        """Return the running mean of the weights, by their names in the network."""
+        return self.average.module.state_dict()
+
+    def _count_averaged(self) -> None:
+        """Count the weights before the first step among those that the mean is over."""
+        self.average.n_averaged.fill_(self.step + 1)
 
     # -- one step ---------------------------------------------------------------------------
 
@@ -92,7 +130,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         self.step += 1
-        self._update_average()
+        self.average.update_parameters(self.network)
         return trace
 
     def _options(self, phase: Phase, done: float, generator) -> RolloutOptions:
@@ -140,18 +178,6 @@ class Trainer:
         flat /= self.place.processes
         for parameter, mean in zip(parameters, flat.split([g.numel() for g in grads])):
             parameter.grad = mean.view_as(parameter)
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Follow the weights by an exponential mean, fast at first; copy batch norm's counts."""
-        decay = min(self.settings.average_decay, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(
-            self.average.state_dict().values(), self.network.state_dict().values()
-        ):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
 
 
 def _parameter_groups(network: EdgeTAM, settings: Settings) -> list[dict]:

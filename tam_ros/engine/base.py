@@ -27,44 +27,51 @@ class NotFiniteError(EngineError):
     """An engine answers with NaN or infinity; the message says what may be the matter."""
 
 
+def check_mode(mode: str) -> None:
+    """Raise EngineError for a numeric mode that there is not."""
+    if mode not in NUMERIC_MODES:
+        raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+
+
 @dataclass(frozen=True)
 class EngineSpec:
-    """What the tracker must know of an engine.
-
-    image_size: side of the network input in pixels; mask_side: side of the low-resolution logits.
-    recent_memories: how many tracked frames the network can tell apart by age.
-    mode: 'interactive' adds what helps with clicks (stability fallback, binarised prompt masks,
-    filled holes); 'benchmark' computes what published evaluations compute.
-    weights: name of the file they came from, or what they are. runtime: what runs the network.
-    static_shapes: whether every new size of a batch takes long when it first comes.
-    resampling: how images are brought to the input's size; see `preprocess`.
-    """
+    """What the tracker must know of an engine."""
 
     model: str
+    """Name of the network."""
     image_size: int
+    """Side of the network's input, in pixels."""
     mask_side: int
+    """Side of the low-resolution logits."""
     recent_memories: int
+    """How many tracked frames the network can tell apart by age."""
     mode: NumericMode
+    """'interactive' adds what helps with clicks (stability fallback, binarised prompt masks,
+    filled holes); 'benchmark' computes what published evaluations compute."""
     device: str
+    """Such as cpu or cuda:0."""
     weights: str = ''
+    """Name of the file they came from, or what they are."""
     runtime: str = ''
+    """What runs the network, with version and precision."""
     static_shapes: bool = False
+    """Whether every new size of a batch takes long when it first comes."""
     resampling: Resampling = 'bicubic'
+    """How images are brought to the input's size; see `preprocess`."""
 
 
 @dataclass(frozen=True)
 class DecoderPrompts:
-    """Prompts of a batch of B objects with N points each (N may be 0), on the host.
-
-    points_xy: (B, N, 2) float32 network pixels. labels: (B, N) int64 as in `prompts`.
-    former_logits: (B, m, m) float32, of an answer to be refined, or None.
-    masks: (B, S, S) bool, complete masks that are their own answer, or None.
-    """
+    """Prompts of a batch of B objects with N points each (N may be 0), on the host."""
 
     points_xy: np.ndarray
+    """(B, N, 2) float32, in network pixels."""
     labels: np.ndarray
+    """(B, N) int64, as in `prompts`."""
     former_logits: np.ndarray | None = None
+    """(B, m, m) float32, of an answer to be refined."""
     masks: np.ndarray | None = None
+    """(B, S, S) bool, complete masks that are their own answer."""
 
     @classmethod
     def none(cls, batch: int) -> 'DecoderPrompts':
@@ -79,41 +86,44 @@ class DecoderPrompts:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Masks of a batch of B objects.
-
-    logits: (B, m, m) float32 numpy. predicted_ious: (B,) numpy, of these masks, in [0, 1].
-    presence_logits: (B,) numpy; above 0 the object is in the frame.
-    pointers, mask_logits: opaque batches for `write_pointers` and `encode_memory`.
-    candidate_logits: by index (K, m, m) float32 numpy, fetched from the device when asked for.
-    candidate_ious: (B, K) numpy, predicted.
-    """
+    """Masks of a batch of B objects."""
 
     logits: np.ndarray
+    """(B, m, m) float32."""
     predicted_ious: np.ndarray
+    """(B,) of these masks, in [0, 1]."""
     presence_logits: np.ndarray
+    """(B,); above 0 the object is in the frame."""
     pointers: Array
+    """An opaque batch for `write_pointers`."""
     mask_logits: Array
+    """An opaque batch for `encode_memory`."""
     candidate_logits: Sequence[np.ndarray]
+    """By object (K, m, m) float32, fetched from the device when asked for."""
     candidate_ious: np.ndarray
+    """(B, K), predicted, in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Which stored memories each of B objects attends to in one frame; -1 where there is none.
+    """Which stored memories each of B objects attends to in one frame.
 
-    rows: (B,) rows of the store. slots: (B, M) memory slots; ages: (B, M) temporal slots, 0 for
-    the newest tracked frame and `recent_memories` for a prompted one. pointer_slots: (B, P).
-    Missing entries follow the present ones. matched: (B, 2) slots of the newest prompted memory
-    and of the newest of all, for networks that match a frame with a remembered one;
-    matched_frames: (B, 2) the frames that they remember.
+    -1 where there is none; missing entries follow the present ones.
     """
 
     rows: np.ndarray
+    """(B,) rows of the store."""
     slots: np.ndarray
+    """(B, M) memory slots of the store."""
     ages: np.ndarray
+    """(B, M) temporal slots: 0 for the newest tracked frame, `recent_memories` for a prompted."""
     pointer_slots: np.ndarray
+    """(B, P) pointer slots of the store."""
     matched: np.ndarray
+    """(B, 2) slots of the newest prompted memory and of the newest of all, for networks that
+    match a frame with a remembered one."""
     matched_frames: np.ndarray
+    """(B, 2) numbers of the frames that those remember."""
 
 
 class MemoryStore(Protocol):

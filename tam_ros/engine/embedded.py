@@ -5,7 +5,7 @@ Needs neither torch nor onnxruntime.
 
 from tam_ros.digests import sha256_of
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.graphs import Manifest, manifest_path, read_manifest
+from tam_ros.engine.manifest import Manifest, manifest_path, read_manifest
 from tam_ros.networks import MODELS
 from tam_ros.paths import file_fault
 from tam_ros.weights import EMBEDDED_FOLDER

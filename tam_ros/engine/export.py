@@ -13,15 +13,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from tam_ros.digests import sha256_of
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.graphs import (
+from tam_ros.engine.graph_names import WRITE_ROWS
+from tam_ros.engine.manifest import (
     PRECISIONS,
-    WRITE_ROWS,
     Manifest,
     Precision,
     graph_path,
     manifest_path,
-    sha256_of,
+    network_sizes,
     write_manifest,
 )
 from tam_ros.engine.stage_graphs import GraphMaker
@@ -30,15 +31,12 @@ from tam_ros.engine.tracing import (
     OPSET,
     ExportError,
     compare_graph,
-    halve_graph,
     write_graph,
     write_rows_graph,
 )
 from tam_ros.model.checkpoint import CheckpointError
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
-from tam_ros.model.propagation import DensePropagation
-from tam_ros.model.stages import feature_names
 from tam_ros.networks import MODELS
 from tam_ros.paths import PathError, make_folder, user_path
 from tam_ros.weights import REPRODUCIBLE, DownloadError, export_folder, find_weights
@@ -46,11 +44,14 @@ from tam_ros.weights import REPRODUCIBLE, DownloadError, export_folder, find_wei
 
 @dataclass(frozen=True)
 class Origin:
-    """What a network is: its model, and its weights' file name and the file's sha256, if any."""
+    """What a network is."""
 
     model: str
+    """Name of the network, one of `MODELS`."""
     weights: str
+    """File name of the checkpoint, or what the weights are."""
     sha256: str = ''
+    """Of the checkpoint's content, '' of weights that are no file."""
 
 
 def export(
@@ -96,19 +97,12 @@ def export_network(
     graphs = GraphMaker(network).graphs()
     for graph in tqdm(graphs, desc=f'exporting {origin.model}', unit='graph'):
         path = graph_path(folder, graph.name)
-        write_graph(graph, path)
-        if precision == 'fp16':
-            halve_graph(path)
+        write_graph(graph, path, precision)
         difference = compare_graph(graph, path, precision)
-        report(
-            f'{graph.name}: {difference.largest:.1e} from PyTorch at most, '
-            f'{difference.median:.1e} in the median'
-        )
+        report(f'{graph.name}: {difference}')
         digests[graph.name] = sha256_of(path)
     path = graph_path(folder, WRITE_ROWS)
-    write_rows_graph(path)
-    if precision == 'fp16':
-        halve_graph(path)
+    write_rows_graph(path, precision)
     digests[WRITE_ROWS] = sha256_of(path)
     config = network.config
     manifest = Manifest(
@@ -116,18 +110,12 @@ def export_network(
         weights=origin.weights,
         weights_sha256=origin.sha256,
         image_size=config.image_size,
-        mask_side=config.mask_side,
-        recent_memories=config.recent_memories,
         precision=precision,
         opset=OPSET,
         max_objects=max_objects,
-        features=feature_names(config),
-        tokens=config.attended_tokens,
-        dense_tokens=config.dense_tokens,
-        memory_dim=config.memory_dim,
-        model_dim=config.model_dim,
-        resampling=config.resampling,
+        features=config.feature_names,
         graphs=digests,
+        **network_sizes(config),
     )
     write_manifest(folder, manifest)
     return manifest
@@ -139,9 +127,7 @@ def _prepared(network: TrackingNetwork) -> TrackingNetwork:
     with torch.no_grad():
         network.precompute()
     without_complex_tables(network)
-    for module in network.modules():
-        if isinstance(module, DensePropagation):
-            module.in_turns = False
+    network.prepare_for_graph()
     return network
 
 

@@ -9,32 +9,34 @@ from tam_ros.engine.base import MemoryPlan
 
 @dataclass(frozen=True)
 class MatchGroups:
-    """G groups of B objects that share a remembered frame in the part of the same hint.
-
-    leaders: (G,) an object of each group. hints: (G,). members: (G, V) the objects of each group,
-    filled up with its leader. places: (B, HINTS) where an object stands in the flat G * V.
-    """
+    """G groups of B objects that share a remembered frame in the part of the same hint."""
 
     leaders: np.ndarray
+    """(G,) an object of each group."""
     hints: np.ndarray
+    """(G,) which hint the frame serves as."""
     members: np.ndarray
+    """(G, V) the objects of each group, filled up with its leader."""
     places: np.ndarray
+    """(B, HINTS) where an object stands in the flat G * V."""
 
 
 @dataclass(frozen=True)
 class StoredGroups:
-    """Where in the store the groups of a plan lie.
-
-    leader_rows, leader_slots: (G,) of the remembered frames' keys. member_rows, member_slots:
-    (G, V) of their masks. hints, places: as in MatchGroups.
-    """
+    """Where in the store the groups of a plan lie."""
 
     leader_rows: np.ndarray
+    """(G,) of the remembered frames' keys."""
     leader_slots: np.ndarray
+    """(G,) likewise."""
     hints: np.ndarray
+    """(G,) as in MatchGroups."""
     member_rows: np.ndarray
+    """(G, V) of their masks."""
     member_slots: np.ndarray
+    """(G, V) likewise."""
     places: np.ndarray
+    """(B, HINTS) as in MatchGroups."""
 
 
 def locate_groups(plan: MemoryPlan, *, together: bool = True) -> StoredGroups:

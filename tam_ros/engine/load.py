@@ -10,7 +10,7 @@ from tam_ros.engine.embedded import (
     has_embedded_graphs,
     read_embedded_manifest,
 )
-from tam_ros.engine.graphs import PRECISIONS, Manifest, manifest_path, read_manifest
+from tam_ros.engine.manifest import PRECISIONS, Manifest, manifest_path, read_manifest
 from tam_ros.networks import MODELS
 from tam_ros.options import option
 from tam_ros.paths import user_path

@@ -11,18 +11,17 @@ import numpy as np
 import onnxruntime
 from onnxruntime import OrtValue
 
-from tam_ros.engine import graphs
+from tam_ros.engine import graph_names as names
 from tam_ros.engine.base import (
-    NUMERIC_MODES,
     Decoded,
     DecoderPrompts,
-    EngineError,
     EngineSpec,
     MemoryPlan,
     NumericMode,
+    check_mode,
 )
-from tam_ros.engine.graphs import Manifest, graph_path, read_manifest
 from tam_ros.engine.grouping import locate_groups
+from tam_ros.engine.manifest import Manifest, graph_path, read_manifest
 from tam_ros.engine.onnx_graph import (
     DeviceArray,
     Features,
@@ -91,8 +90,7 @@ class OnnxEngine:
         threads: int = 0,
         static_shapes: bool | None = None,
     ):
-        if mode not in NUMERIC_MODES:
-            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        check_mode(mode)
         self._device = parse_device(device)
         self.manifest = manifest or read_manifest(Path(folder))
         self._static = self._device.kind == 'tensorrt' if static_shapes is None else static_shapes
@@ -122,7 +120,7 @@ class OnnxEngine:
 
     def encode_image(self, image: np.ndarray) -> Features:
         """Encode a (S, S, 3) RGB image, uint8 or float32 of 0 to 255."""
-        return self._run(graphs.ENCODE_IMAGE, {'image': image})
+        return self._run(names.ENCODE_IMAGE, {'image': image})
 
     def nbytes(self, features: Features) -> int:
         """Return the bytes that an encoded image occupies."""
@@ -132,15 +130,15 @@ class OnnxEngine:
         """Condition features on the planned memories of B objects."""
         single = (plan.slots >= 0).sum(axis=1) == 1
         if not self.manifest.attends_apart or not single.any():
-            return self._attend(graphs.ATTEND_MEMORY, features, store, plan)
+            return self._attend(names.ATTEND_MEMORY, features, store, plan)
         first = self._attend(
-            graphs.ATTEND_FIRST, features, store, _rows_of(plan, single, memories=1)
+            names.ATTEND_FIRST, features, store, _rows_of(plan, single, memories=1)
         )
         if single.all():
             return first
         # Only in the frame after an object joined others: worth a way over the host.
         rest = _rows_of(plan, ~single, plan.slots.shape[1])
-        several = self._attend(graphs.ATTEND_MEMORY, features, store, rest)
+        several = self._attend(names.ATTEND_MEMORY, features, store, rest)
         attended = np.empty((len(single), *first[0].shape), first[0].dtype)
         attended[single], attended[~single] = first, several
         return attended
@@ -150,9 +148,9 @@ class OnnxEngine:
     ) -> DeviceArray:
         count = len(plan.rows)
         if self._static:
-            memories = 1 if name == graphs.ATTEND_FIRST else store.slots
+            memories = 1 if name == names.ATTEND_FIRST else store.slots
             plan = pad_plan(plan, memories, store.pointer_slots)
-        inputs = {key: getattr(plan, key) for key in graphs.PLAN}
+        inputs = vars(plan)
         if self.manifest.dense_tokens:
             inputs |= vars(locate_groups(plan, together=not self._static))
         attended = self._run(name, {**features, **store.arrays, **inputs})['attended']
@@ -165,16 +163,16 @@ class OnnxEngine:
         count = len(prompts.labels)
         if prompts.masks is not None:
             inputs = {'masks': prompts.masks[:, None].astype(np.float32)}
-            return _decoded(self._run(graphs.POINT_FROM_MASK, {**features, **inputs}), count)
+            return _decoded(self._run(names.POINT_FROM_MASK, {**features, **inputs}), count)
         if not prompts.labels.shape[1]:
             inputs = {'attended': self._filled(attended)}
-            return _decoded(self._run(graphs.DECODE_MASK, {**features, **inputs}), count)
+            return _decoded(self._run(names.DECODE_MASK, {**features, **inputs}), count)
         inputs = self._prompt_inputs(prompts)
         if attended is None:
-            answer = self._run(graphs.DECODE_PROMPT, {**features, **inputs})
+            answer = self._run(names.DECODE_PROMPT, {**features, **inputs})
         else:
             inputs['attended'] = attended
-            answer = self._run(graphs.DECODE_PROMPT_TRACKED, {**features, **inputs})
+            answer = self._run(names.DECODE_PROMPT_TRACKED, {**features, **inputs})
         # All four candidates: the single one, then the three of an ambiguous prompt.
         return _decoded(answer, count, slice(1, 4) if prompts.multimask else slice(0, 1))
 
@@ -184,11 +182,11 @@ class OnnxEngine:
         """Return the parts of the memories of B masks."""
         binarize = from_prompt and self.spec.mode == 'interactive'
         inputs = {'logits': self._filled(mask_logits), 'binarize': np.array(binarize)}
-        return self._run(graphs.ENCODE_MEMORY, {**features, **inputs})
+        return self._run(names.ENCODE_MEMORY, {**features, **inputs})
 
     def allocate_store(self, objects: int, slots: int, pointers: int) -> OnnxMemoryStore:
         """Return a store of zeros for that many objects."""
-        manifest, write_rows = self.manifest, self._graphs[graphs.WRITE_ROWS]
+        manifest, write_rows = self.manifest, self._graphs[names.WRITE_ROWS]
         shapes = {
             'memories': (objects, slots, manifest.tokens, manifest.memory_dim),
             'pointers': (objects, pointers, manifest.model_dim),

@@ -13,9 +13,9 @@ from onnxruntime import OrtValue
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from tam_ros.digests import sha256_of
-from tam_ros.engine import graphs
+from tam_ros.engine import graph_names as names
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.graphs import Manifest, Precision, manifest_path
+from tam_ros.engine.manifest import Manifest, Precision, manifest_path
 from tam_ros.paths import make_folder
 from tam_ros.weights import EMBEDDED_FOLDER, weights_folder
 
@@ -26,10 +26,10 @@ PROVIDERS = {
 }
 # Whose shapes vary too much for TensorRT to build engines for: prompts are rare.
 NOT_FOR_TENSORRT = (
-    graphs.DECODE_PROMPT,
-    graphs.DECODE_PROMPT_TRACKED,
-    graphs.POINT_FROM_MASK,
-    graphs.WRITE_ROWS,
+    names.DECODE_PROMPT,
+    names.DECODE_PROMPT_TRACKED,
+    names.POINT_FROM_MASK,
+    names.WRITE_ROWS,
 )
 UNREADABLE = (  # what ONNX Runtime raises over a file
     ort_errors.Fail,
@@ -46,10 +46,12 @@ DIGITS = 16  # of an export's sha256
 
 @dataclass(frozen=True)
 class Device:
-    """Where graphs run: a kind of PROVIDERS and the accelerator's number."""
+    """Where graphs run."""
 
     kind: str
+    """One of PROVIDERS."""
     index: int = 0
+    """The accelerator's number."""
 
     @property
     def memory(self) -> str:
@@ -76,13 +78,12 @@ def parse_device(device: str) -> Device:
 
 @dataclass(frozen=True)
 class DeviceArray:
-    """A batch on the device. Some of its rows come by way of the host; any stage takes both.
-
-    count: how many rows mean something, others only fill a batch up; None for all.
-    """
+    """A batch on the device. Some of its rows come by way of the host; any stage takes both."""
 
     value: OrtValue
+    """All rows."""
     count: int | None = None
+    """How many rows mean something, others only fill a batch up; None for all."""
 
     def __len__(self) -> int:
         return self.value.shape()[0] if self.count is None else self.count

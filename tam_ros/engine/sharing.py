@@ -1,7 +1,7 @@
 """Let the graphs of several exports share their weights, which lie once in files beside them.
 
 What is in the checkpoint as it is, or transposed, graphs read out of the checkpoint itself; the
-rest, folded weights and tables of positions, goes into one file of its own. ONNX Runtime folds
+rest, fused weights and tables of positions, goes into one file of its own. ONNX Runtime folds
 the casts and transpositions that this takes when it loads a graph.
 """
 
@@ -25,13 +25,18 @@ STORED = {
 
 @dataclass(frozen=True)
 class Span:
-    """Where a tensor lies: bytes of a file, and whether they are those of its transpose."""
+    """Where a tensor lies."""
 
     file: str
+    """Name of the file, in the graphs' folder."""
     offset: int
+    """Of its first byte there."""
     length: int
+    """In bytes."""
     data_type: int
+    """As `TensorProto` numbers them."""
     transposed: bool = False
+    """Whether the bytes are those of its transpose."""
 
 
 class SharedTensors:

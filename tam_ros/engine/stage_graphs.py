@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from tam_ros.engine.graphs import (
+from tam_ros.engine.graph_names import (
     ATTEND_FIRST,
     ATTEND_MEMORY,
     DECODE_MASK,
@@ -15,12 +15,10 @@ from tam_ros.engine.graphs import (
     DECODED,
     ENCODE_IMAGE,
     ENCODE_MEMORY,
-    GROUPS,
-    PLAN,
     POINT_FROM_MASK,
 )
-from tam_ros.model.network import TrackingNetwork
-from tam_ros.model.propagation import HINTS
+from tam_ros.model.network import PlanTensors, TrackingNetwork
+from tam_ros.model.propagation import HINTS, GroupTensors
 from tam_ros.model.stages import (
     AttendMemory,
     DecodeMask,
@@ -28,9 +26,7 @@ from tam_ros.model.stages import (
     EncodeImage,
     EncodeMemory,
     PointFromMask,
-    feature_names,
 )
-from tam_ros.networks import EfficientTAMConfig, NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -47,17 +43,20 @@ class Sizes:
 
 @dataclass(frozen=True)
 class StageGraph:
-    """One graph to be: its stage, inputs and outputs by name, and examples of the inputs.
-
-    examples makes the inputs for given sizes. varying names their dimensions that vary.
-    """
+    """One graph to be."""
 
     name: str
+    """One of `graph_names`."""
     stage: nn.Module
+    """What is traced."""
     inputs: tuple[str, ...]
+    """Names of what the stage takes, in order."""
     outputs: tuple[str, ...]
+    """Names of what it returns, in order."""
     examples: Callable[[Sizes], tuple[Tensor, ...]]
+    """Makes the inputs for given sizes."""
     varying: tuple[dict[int, str], ...]
+    """Per input, the names of its dimensions that vary, by axis."""
 
 
 class GraphMaker:
@@ -66,7 +65,7 @@ class GraphMaker:
     def __init__(self, network: TrackingNetwork):
         self.network = network
         self.config = network.config
-        self.features = feature_names(network.config)
+        self.features = network.config.feature_names
         self._random = torch.Generator().manual_seed(0)
 
     def graphs(self) -> list[StageGraph]:
@@ -80,7 +79,7 @@ class GraphMaker:
             self._point_from_mask(),
             self._encode_memory(),
         ]
-        if _attends_apart(self.config):
+        if self.config.attends_apart:
             graphs.insert(1, self._attend(ATTEND_FIRST))
         return graphs
 
@@ -96,12 +95,12 @@ class GraphMaker:
         )
 
     def _attend(self, name: str) -> StageGraph:
-        inputs = ('memories', 'pointers', *PLAN)
+        inputs = ('memories', 'pointers', *PlanTensors._fields)
         varying = [{0: 'stored', 1: 'slots'}, {0: 'stored', 1: 'pointer_slots'}, {0: 'objects'}]
         memories = {} if name == ATTEND_FIRST else {1: 'attended'}
         varying += [{0: 'objects', **memories}] * 2 + [{0: 'objects', 1: 'pointers'}]
         if self.config.dense_tokens:
-            inputs += ('dense', *GROUPS)
+            inputs += ('dense', *GroupTensors._fields)
             varying += [{0: 'stored', 1: 'slots'}] + [{0: 'groups'}] * 3
             varying += [{0: 'groups', 1: 'members'}] * 2 + [{0: 'objects'}]
 
@@ -228,7 +227,3 @@ class GraphMaker:
             torch.tensor(points == 1),
             torch.tensor(True),
         )
-
-
-def _attends_apart(config: NetworkConfig) -> bool:
-    return isinstance(config, EfficientTAMConfig) and bool(config.pooling)

@@ -12,24 +12,30 @@ from torch import Tensor
 
 from tam_ros.engine.allocation import keep_freed_memory
 from tam_ros.engine.base import (
-    NUMERIC_MODES,
     Decoded,
     DecoderPrompts,
     EngineError,
     EngineSpec,
     MemoryPlan,
     NumericMode,
+    check_mode,
 )
-from tam_ros.engine.grouping import locate_groups
+from tam_ros.engine.grouping import StoredGroups, locate_groups
 from tam_ros.engine.instructions import check_bf16
 from tam_ros.model.checkpoint import load_weights, read_weights
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
-from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
+from tam_ros.model.network import (
+    Features,
+    PlanTensors,
+    PromptTensors,
+    StoreTensors,
+    TrackingNetwork,
+)
 from tam_ros.model.packed import pack
 from tam_ros.model.precision import narrow
-from tam_ros.model.propagation import SUBPIXELS, DenseMemories
+from tam_ros.model.propagation import GroupTensors
 from tam_ros.model.reproducible import reproducible_state_dict
 from tam_ros.networks import MODELS, EdgeTAMConfig, NetworkConfig
 from tam_ros.weights import REPRODUCIBLE
@@ -114,12 +120,35 @@ def _check_precision(precision: str, device: torch.device) -> torch.dtype:
     return DTYPES[precision]
 
 
+def _prepared(
+    network: TrackingNetwork, dtype: torch.dtype, device: torch.device, *, fused: bool
+) -> TrackingNetwork:
+    """Make a loaded network ready to compute on a device, in place, and return it."""
+    on_cpu = device.type == 'cpu'
+    # On accelerators fused attention wants values as wide as keys.
+    network = fuse(network, values=on_cpu) if fused else network.eval()
+    network = narrow(network, dtype).to(device)
+    # The trunk's depthwise convolutions are a quarter faster with channels innermost.
+    network.image_encoder.to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        network.precompute()
+    if on_cpu and fused:
+        keep_freed_memory()
+        # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
+        wide = dtype == torch.float32
+        for part in (network.memory_attention, network.memory_encoder) if wide else (network,):
+            pack(part)
+    return network
+
+
 @dataclass(frozen=True)
 class TorchMemoryStore:
-    """Memories (objects, slots, tokens, C) and pointers (objects, pointers, C) on the device."""
+    """Memories and pointers of a fixed number of objects, on the device."""
 
     memories: Tensor
+    """(objects, slots, tokens, memory_dim): those attended to, then those matched, if any."""
     pointers: Tensor
+    """(objects, pointer slots, C)."""
 
     @torch.inference_mode()
     def write(self, rows: list[int], slots: list[int], memories: Tensor) -> None:
@@ -165,24 +194,10 @@ class TorchEngine:
         precision: TorchPrecision = 'fp32',
         fused: bool = True,
     ):
-        if mode not in NUMERIC_MODES:
-            raise EngineError(f'mode {mode!r} is unknown: choose from {", ".join(NUMERIC_MODES)}')
+        check_mode(mode)
         self._device = check_device(device)
         dtype = _check_precision(precision, self._device)
-        # On accelerators fused attention wants values as wide as keys.
-        on_cpu = self._device.type == 'cpu'
-        network = fuse(network, values=on_cpu) if fused else network.eval()
-        self._network = narrow(network, dtype).to(self._device)
-        # The trunk's depthwise convolutions are a quarter faster with channels innermost.
-        self._network.image_encoder.to(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            self._network.precompute()
-        if on_cpu and fused:
-            keep_freed_memory()
-            # Single precision keeps PyTorch's order of sums elsewhere: a ViT amplifies rounding.
-            wide = dtype == torch.float32
-            for part in (network.memory_attention, network.memory_encoder) if wide else (network,):
-                pack(part)
+        self._network = _prepared(network, dtype, self._device, fused=fused)
         config = network.config
         self.spec = EngineSpec(
             model=model,
@@ -212,30 +227,16 @@ class TorchEngine:
         self, features: Features, store: TorchMemoryStore, plan: MemoryPlan
     ) -> Tensor:
         """Condition features on the planned memories of B objects."""
-        rows = self._tensor(plan.rows)[:, None]
-        slots, pointer_slots = self._tensor(plan.slots), self._tensor(plan.pointer_slots)
         missing = (plan.slots < 0).any() or (plan.pointer_slots < 0).any()
-        mask = torch.cat([slots, pointer_slots], dim=1) >= 0 if missing else None
-        attended = self._network.config.attended_tokens
-        memories = Memories(
-            store.memories[rows, slots.clamp(min=0), :attended],  # B, M, tokens, C
-            self._tensor(plan.ages).clamp(min=0),
-            store.pointers[rows, pointer_slots.clamp(min=0)],  # B, P, C
-            mask,
-            self._dense_memories(store, plan) if self._network.config.dense_tokens else None,
+        tokens, *dense = self._network.split_tokens(store.memories)
+        groups = self._group_tensors(plan) if dense else None
+        memories = self._network.gather(
+            StoreTensors(tokens, store.pointers, *dense),
+            PlanTensors(*self._tensors(plan, PlanTensors._fields)),
+            groups,
+            complete=not missing,
         )
         return self._network.attend_memory(features, memories)
-
-    def _dense_memories(self, store: TorchMemoryStore, plan: MemoryPlan) -> DenseMemories:
-        """Gather the masks to be carried; objects that remember the same frame share its keys."""
-        config = self._network.config
-        dense = slice(config.attended_tokens, None)
-        groups = {name: self._tensor(array) for name, array in vars(locate_groups(plan)).items()}
-        leaders = groups['leader_rows'], groups['leader_slots']
-        members = groups['member_rows'], groups['member_slots']
-        keys = store.memories[(*leaders, dense, slice(config.match_dim))]
-        masks = store.memories[(*members, dense, slice(-SUBPIXELS, None))]
-        return DenseMemories(keys, masks, groups['hints'], groups['places'])
 
     @torch.inference_mode()
     def decode_mask(
@@ -281,6 +282,12 @@ class TorchEngine:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _group_tensors(self, plan: MemoryPlan) -> GroupTensors:
+        return GroupTensors(*self._tensors(locate_groups(plan), GroupTensors._fields))
+
+    def _tensors(self, arrays: MemoryPlan | StoredGroups, names: Sequence[str]) -> list[Tensor]:
+        return [self._tensor(getattr(arrays, name)) for name in names]
 
     def _to_decoded(self, decoding) -> Decoded:
         return Decoded(

@@ -15,7 +15,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from tam_ros.engine.graphs import WRITE_ROWS, Precision
+from tam_ros.engine.graph_names import WRITE_ROWS
+from tam_ros.engine.manifest import Precision
 from tam_ros.engine.stage_graphs import Sizes, StageGraph
 
 OPSET, IR_VERSION = 18, 10  # as PyTorch's exporter writes them
@@ -48,13 +49,18 @@ class ExportError(RuntimeError):
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a graph's outputs are from PyTorch's."""
+    """How far a graph's outputs are from PyTorch's, at most over its outputs and sizes."""
 
     largest: float
+    """Of all values."""
     median: float
+    """Of an output's values."""
+
+    def __str__(self) -> str:
+        return f'{self.largest:.1e} from PyTorch at most, {self.median:.1e} in the median'
 
 
-def write_graph(graph: StageGraph, path: Path) -> None:
+def write_graph(graph: StageGraph, path: Path, precision: Precision = 'fp32') -> None:
     """Trace a stage and write it as ONNX."""
     with _quiet():
         program = torch.onnx.export(
@@ -69,10 +75,10 @@ def write_graph(graph: StageGraph, path: Path) -> None:
         )
     model = program.model_proto
     _strip(model)
-    onnx.save(model, path)
+    _save(model, path, precision)
 
 
-def write_rows_graph(path: Path) -> None:
+def write_rows_graph(path: Path, precision: Precision = 'fp32') -> None:
     """Write the graph that puts (N, ...) values into a store at (N, 2) rows and slots."""
     graph = helper.make_graph(
         [helper.make_node('ScatterND', ['store', 'index', 'values'], ['written'])],
@@ -85,7 +91,14 @@ def write_rows_graph(path: Path) -> None:
         [helper.make_tensor_value_info('written', TensorProto.FLOAT, None)],
     )
     opsets = [helper.make_opsetid('', OPSET)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), path)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    _save(model, path, precision)
+
+
+def _save(model: onnx.ModelProto, path: Path, precision: Precision) -> None:
+    onnx.save(model, path)
+    if precision == 'fp16':
+        halve_graph(path)
 
 
 def halve_graph(path: Path) -> None:

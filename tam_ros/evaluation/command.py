@@ -87,6 +87,11 @@ def make_parser() -> argparse.ArgumentParser:
         default=Path('evaluation'),
         help='folder for scores.json and sheets',
     )
+    _add_streaming(parser)
+    return parser
+
+
+def _add_streaming(parser: argparse.ArgumentParser) -> None:
     live = parser.add_argument_group('streaming J&F: track again, against the clock')
     live.add_argument('--streaming', action='store_true', help='measure it')
     live.add_argument('--latency-ms', type=float, help='of each frame (default: as measured)')
@@ -100,7 +105,6 @@ def make_parser() -> argparse.ArgumentParser:
     live.add_argument(
         '--forecast-ms', type=float, default=100.0, help='after the frame (fixed_ms)'
     )
-    return parser
 
 
 def _words(text: str) -> list[str]:

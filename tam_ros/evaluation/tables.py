@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from tabulate import tabulate
 
 from tam_ros.evaluation.scores import ClipScore
+
+TEXTS = ('tracker', 'prompt', 'clip')
+COLUMNS = (
+    *(*TEXTS, 'objects', 'first', 'J', 'F', 'J&F', 'spread', 'sJ&F', 'dropped', 'switches'),
+    *('reacquired', 'refused', 'ms/frame'),
+)
 
 
 @dataclass(frozen=True)
@@ -108,26 +115,23 @@ def group_scores(scores: Sequence[ClipScore]) -> dict[tuple[str, str], list[Clip
 
 def format_table(scores: Sequence[ClipScore]) -> str:
     """Return a table of all clips, each tracker and kind of prompt ending with its means."""
-    lines = [
-        f'{"tracker":16} {"prompt":7} {"clip":16} {"objects":>7} {"first":>6} {"J":>6} {"F":>6} '
-        f'{"J&F":>6} {"spread":>6} {"sJ&F":>6} {"dropped":>7} {"switches":>8} '
-        f'{"reacquired":>14} {"refused":>7} {"ms/frame":>8}'
-    ]
+    lines: list[list[str]] = []
     for group in group_scores(scores).values():
         rows = [summarize([score]) for score in group] + mean_rows(group)
-        lines += [*map(_format_row, rows), '']
-    return '\n'.join(lines)
+        lines += [*map(_cells, rows), [''] * len(COLUMNS)]
+    align = ['left' if name in TEXTS else 'right' for name in COLUMNS]
+    return tabulate(lines, COLUMNS, tablefmt='plain', disable_numparse=True, colalign=align)
 
 
-def _format_row(row: Row) -> str:
-    streamed, spread = map(_format_share, (row.streamed_j_and_f, row.spread))
-    dropped = '-' if row.dropped is None else row.dropped
-    return (
-        f'{row.tracker:16} {row.prompt:7} {row.clip:16} {row.objects:7} {row.first_j:6.3f} '
-        f'{row.j:6.3f} {row.f:6.3f} {row.j_and_f:6.3f} {spread:>6} {streamed:>6} '
-        f'{dropped:>7} {row.id_switches:8} {_reacquired(row):>14} {row.refused:7} '
-        f'{row.ms_per_frame:8.1f}'
-    )
+def _cells(row: Row) -> list[str]:
+    """Return a row's cells, in the order of COLUMNS."""
+    shares = (row.first_j, row.j, row.f, row.j_and_f, row.spread, row.streamed_j_and_f)
+    return [
+        *(row.tracker, row.prompt, row.clip, str(row.objects)),
+        *map(_format_share, shares),
+        '-' if row.dropped is None else str(row.dropped),
+        *(str(row.id_switches), _reacquired(row), str(row.refused), f'{row.ms_per_frame:.1f}'),
+    ]
 
 
 def _format_share(share: float | None) -> str:

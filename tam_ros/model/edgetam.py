@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tam_ros.model import lite0
 from tam_ros.model.contrast import PromptContrast
+from tam_ros.model.fuse import chain, fuse_children
 from tam_ros.model.image_encoder import ImageEncoder
 from tam_ros.model.mask_decoder import DecoderOutput
 from tam_ros.model.memory_attention import LatentMemoryAttention
@@ -15,11 +15,12 @@ from tam_ros.model.network import (
     Features,
     Memories,
     PromptTensors,
+    StoreTensors,
     TrackingNetwork,
 )
 from tam_ros.model.perceiver import SpatialPerceiver
 from tam_ros.model.prompt_maps import PromptMaps
-from tam_ros.model.propagation import DensePropagation
+from tam_ros.model.propagation import DenseMemories, DensePropagation, GroupTensors
 from tam_ros.networks import EdgeTAMConfig
 
 
@@ -35,9 +36,9 @@ class EdgeTAM(TrackingNetwork):
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__(config, high_resolution=True)
-        if config.trunk == 'lite0':
-            self._normalize_by(lite0.PIXEL_MEAN, lite0.PIXEL_STD)
         self.image_encoder = ImageEncoder(config)
+        trunk = self.image_encoder.trunk.body
+        self._normalize_by(trunk.pixel_mean, trunk.pixel_std)
         self.memory_attention = LatentMemoryAttention(config)
         self.spatial_perceiver = SpatialPerceiver(config)
         self.propagation = DensePropagation(config) if config.propagation else None
@@ -64,6 +65,30 @@ class EdgeTAM(TrackingNetwork):
             return attended
         hints = self.propagation.match(features.keys, memories.dense)
         return torch.cat([attended, hints.to(attended.dtype)], dim=1)
+
+    def fuse_images(self) -> None:
+        """Merge what is linear in a row on the way from an image to features, in place.
+
+        In the trunk these are batch norms into convolutions, and the three branches of RepViT's
+        token mixers; then the pyramid's finest two 1x1 convolutions with the decoder's, which
+        alone read them.
+        """
+        fuse_children(self.image_encoder.trunk)
+        finest, fine = self.image_encoder.neck.convs[3], self.image_encoder.neck.convs[2]
+        decoder = self.sam_mask_decoder
+        finest.conv, decoder.conv_s0 = chain(finest.conv, decoder.conv_s0), nn.Identity()
+        fine.conv, decoder.conv_s1 = chain(fine.conv, decoder.conv_s1), nn.Identity()
+
+    def prepare_for_graph(self) -> None:
+        """Leave out what helps PyTorch's kernels alone."""
+        if self.propagation is not None:
+            self.propagation.for_graph = True
+
+    def gather_dense(
+        self, store: StoreTensors, groups: GroupTensors | None
+    ) -> DenseMemories | None:
+        """Gather what is matched with a frame from a store; None without dense propagation."""
+        return None if self.propagation is None else self.propagation.gather(store.dense, groups)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors

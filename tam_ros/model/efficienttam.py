@@ -35,7 +35,7 @@ class EfficientTAM(TrackingNetwork):
 
         With pooling, objects of a single memory are apart: theirs is not pooled.
         """
-        if not self.config.pooling or memories.mask is None:
+        if not self.config.attends_apart or memories.mask is None:
             return self.attend_alike(features, memories)
         count = memories.tokens.shape[1]
         single = memories.mask[:, :count].sum(1) == 1

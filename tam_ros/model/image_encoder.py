@@ -39,8 +39,8 @@ class Trunk(nn.Module):
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__()
-        repvit = config.trunk == 'repvit'
-        self.body = RepViT(config.widths, config.depths) if repvit else Lite0()
+        bodies = {'repvit': lambda: RepViT(config.widths, config.depths), 'lite0': Lite0}
+        self.body = bodies[config.trunk]()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return self.body(image)

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 (arXiv 1905.11946, without squeeze-excite and swish) as the image trunk.
 
-Its batch norms are folded into the convolutions, so what is trained further are plain ones with
+Its batch norms are fused into the convolutions, so what is trained further are plain ones with
 biases: the statistics that they were trained with hold. The last block and the head are left out.
 """
 
@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from tam_ros.model.packed import activated
 
-# Of RGB in 0..1: what it was trained with, (x - 127) / 128 of 0..255.
-PIXEL_MEAN, PIXEL_STD = (127 / 255,) * 3, (128 / 255,) * 3
 STEM_WIDTH, EXPANSION = 32, 6
 STAGES = (  # blocks, kernel, stride of the first, width
     (1, 3, 1, 16),
@@ -97,6 +95,8 @@ class Standardize(nn.Module):
 class Lite0(nn.Module):
     """The trunk: features at strides 4, 8, 16 and 32."""
 
+    # Of RGB in 0..1: what it was trained with, (x - 127) / 128 of 0..255.
+    pixel_mean, pixel_std = (127 / 255,) * 3, (128 / 255,) * 3
     widths = tuple(STAGES[k][-1] for k in MAP_STAGES)
 
     def __init__(self):

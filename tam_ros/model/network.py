@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tam_ros.model.layers import MLP, resize_bilinear
+from tam_ros.model.layers import IMAGENET_MEAN, IMAGENET_STD, MLP, resize_bilinear
 from tam_ros.model.mask_decoder import DecoderOutput, MaskDecoder
 from tam_ros.model.memory_encoder import MemoryEncoder
 from tam_ros.model.prompt_encoder import PromptEncoder
-from tam_ros.model.propagation import DenseMemories
+from tam_ros.model.propagation import DenseMemories, GroupTensors
 from tam_ros.networks import NetworkConfig
 
 ABSENT_LOGIT = -1024.0  # mask logits of an object that is not in the frame
@@ -41,6 +41,23 @@ class Memories(NamedTuple):
     pointers: Tensor  # B, P, C
     mask: Tensor | None  # B, M + P bool, True where there is a memory; None where all are
     dense: DenseMemories | None = None  # with propagation
+
+
+class StoreTensors(NamedTuple):
+    """Memories of R objects in S slots, and pointers in P."""
+
+    tokens: Tensor  # R, S, attended tokens, memory_dim
+    pointers: Tensor  # R, P, C
+    dense: Tensor | None = None  # R, S, cells, memory_dim: with propagation
+
+
+class PlanTensors(NamedTuple):
+    """Which of a store B objects attend to; -1 where there is none."""
+
+    rows: Tensor  # B int64
+    slots: Tensor  # B, M int64: of the store
+    ages: Tensor  # B, M int64: temporal slots, as in Memories
+    pointer_slots: Tensor  # B, P int64
 
 
 class PromptTensors(NamedTuple):
@@ -87,7 +104,7 @@ class TrackingNetwork(nn.Module):
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         dense = torch.zeros(1, dim, config.feature_side, config.feature_side)
         self.register_buffer('dense_positions', dense, persistent=False)
-        self._normalize_by((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        self._normalize_by(IMAGENET_MEAN, IMAGENET_STD)
 
     def _normalize_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Set the mean and deviation, of RGB in 0..1, that images are normalised by."""
@@ -131,7 +148,47 @@ class TrackingNetwork(nn.Module):
         """Decode all four candidate masks; attended as for `decode_mask`."""
         raise NotImplementedError
 
+    def fuse_images(self) -> None:
+        """Merge what is linear in a row on the way from an image to features, in place."""
+
+    def prepare_for_graph(self) -> None:
+        """Leave out what helps PyTorch's kernels alone."""
+
+    def gather_dense(
+        self, store: StoreTensors, groups: GroupTensors | None
+    ) -> DenseMemories | None:
+        """Gather what is matched with a frame from a store; None of networks that match none."""
+        return None
+
     # -- what they share ----------------------------------------------------------------------
+
+    def split_tokens(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """Return what is attended to of (..., tokens, C) memories, and what is matched, if any."""
+        attended = self.config.attended_tokens
+        if attended == tokens.shape[-2]:
+            return (tokens,)
+        # Spelled out, as an ellipsis is traced to other nodes of a graph.
+        before = (slice(None),) * (tokens.ndim - 2)
+        return tokens[(*before, slice(attended))], tokens[(*before, slice(attended, None))]
+
+    def gather(
+        self,
+        store: StoreTensors,
+        plan: PlanTensors,
+        groups: GroupTensors | None,
+        *,
+        complete: bool = False,
+    ) -> Memories:
+        """Gather what B objects remember from a store; complete: where no plan lacks anything."""
+        dense = self.gather_dense(store, groups)
+        row = plan.rows[:, None]
+        return Memories(
+            store.tokens[row, plan.slots.clamp(min=0)],
+            plan.ages.clamp(min=0),
+            store.pointers[row, plan.pointer_slots.clamp(min=0)],
+            None if complete else torch.cat([plan.slots, plan.pointer_slots], dim=1) >= 0,
+            dense,
+        )
 
     def decode_mask(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors, dynamic: bool

@@ -35,6 +35,17 @@ class DenseMemories(NamedTuple):
     places: Tensor  # B, HINTS int64: where an object's mask lies in the flat G * V
 
 
+class GroupTensors(NamedTuple):
+    """Where dense tokens lie in a store of R objects and S slots, for G groups as above."""
+
+    leader_rows: Tensor  # G int64: an object that remembers the frame, whose keys are taken
+    leader_slots: Tensor  # G int64
+    hints: Tensor  # G int64
+    member_rows: Tensor  # G, V int64: all of them, whose masks are; filled up with any
+    member_slots: Tensor  # G, V int64
+    places: Tensor  # B, HINTS int64
+
+
 class DensePropagation(MapGains):
     """Makes dense tokens, matches a frame with them, and shows the result to the decoder."""
 
@@ -50,8 +61,9 @@ class DensePropagation(MapGains):
         self.key_dim = config.match_dim - PLACE
         self.fine_key = nn.Conv2d(dim // 4, self.key_dim, 3, padding=1)
         self.coarse_key = nn.Conv2d(dim, self.key_dim, 1)
-        # Whether values are carried in turns, as the fast kernels want it; a graph has none.
-        self.in_turns = True
+        # A graph has no fast kernels to carry values in turns for, and to cut a store would copy
+        # all of it there.
+        self.for_graph = False
         # Per hint: how sharply likeness and distance decide. A long-past frame tells little
         # about the place, the last one much.
         self.log_sharpness = nn.Parameter(torch.tensor([50.0, 40.0]).log())
@@ -84,6 +96,17 @@ class DensePropagation(MapGains):
         values = F.pixel_unshuffle(mask_logits.sigmoid(), 2).flatten(2).transpose(1, 2)
         keys = F.pad(keys, (0, self.token_dim - self.match_dim - SUBPIXELS))
         return torch.cat([keys.expand(values.shape[0], -1, -1), values], dim=-1)
+
+    def gather(self, tokens: Tensor, groups: GroupTensors) -> DenseMemories:
+        """Gather what `match` takes from a store of (R, S, cells, memory_dim) tokens."""
+        leaders = groups.leader_rows, groups.leader_slots
+        members = groups.member_rows, groups.member_slots
+        if self.for_graph:
+            keys, masks = tokens[leaders], tokens[members]
+            keys, masks = keys[..., : self.match_dim], masks[..., -SUBPIXELS:]
+        else:
+            keys, masks = tokens[..., : self.match_dim][leaders], tokens[..., -SUBPIXELS:][members]
+        return DenseMemories(keys, masks, groups.hints, groups.places)
 
     def match(self, keys: Tensor, dense: DenseMemories) -> Tensor:
         """Carry masks to the present frame.
@@ -125,7 +148,7 @@ class DensePropagation(MapGains):
         near = self.log_nearness.exp()[hints, None, None]
         minus_near = -near.expand(-1, keys.shape[1], 1)
         query = torch.cat([sharp * feature, 2 * near * place, minus_near], dim=-1)
-        if not self.in_turns:
+        if self.for_graph:
             heads = (x[:, None] for x in (query, remembered, values))
             return F.scaled_dot_product_attention(*heads, scale=1.0)[:, 0]
         query, remembered = query[:, None], remembered[:, None]  # one head

@@ -7,6 +7,7 @@ Convolution and batch norm stay apart, as they are trained and as checkpoints na
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tam_ros.model.layers import IMAGENET_MEAN, IMAGENET_STD
 from tam_ros.model.packed import activated
 
 
@@ -143,6 +144,8 @@ class Stem(nn.Module):
 
 class RepViT(nn.Module):
     """The trunk: features at strides 4, 8, 16 and 32."""
+
+    pixel_mean, pixel_std = IMAGENET_MEAN, IMAGENET_STD
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]):
         super().__init__()

@@ -7,17 +7,14 @@ have is said by flags, so that one graph serves both.
 import torch
 from torch import Tensor, nn
 
-from tam_ros.model.network import Features, Memories, PromptTensors, TrackingNetwork
-from tam_ros.model.propagation import SUBPIXELS, DenseMemories
-from tam_ros.networks import EdgeTAMConfig, NetworkConfig
-
-
-def feature_names(config: NetworkConfig) -> tuple[str, ...]:
-    """Return the names of the maps that an image is encoded to."""
-    if not isinstance(config, EdgeTAMConfig):
-        return ('top',)
-    maps = ('top', 'stride8', 'stride4')
-    return (*maps, 'keys') if config.propagation else maps
+from tam_ros.model.network import (
+    Features,
+    PlanTensors,
+    PromptTensors,
+    StoreTensors,
+    TrackingNetwork,
+)
+from tam_ros.model.propagation import GroupTensors
 
 
 class Stage(nn.Module):
@@ -29,7 +26,7 @@ class Stage(nn.Module):
 
     @property
     def _maps(self) -> int:
-        return len(feature_names(self.network.config))
+        return len(self.network.config.feature_names)
 
 
 class EncodeImage(Stage):
@@ -52,19 +49,13 @@ class AttendMemory(Stage):
     """
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        features = Features(*tensors[: self._maps])
-        tensors = tensors[self._maps :]
-        store, pointers, rows, slots, ages, pointer_slots = tensors[:6]
-        dense = None
-        if len(tensors) > 6:
-            dense = _dense_memories(self.network.config.match_dim, *tensors[6:])
-        row = rows[:, None]
-        memories = Memories(
-            store[row, slots.clamp(min=0)],
-            ages.clamp(min=0),
-            pointers[row, pointer_slots.clamp(min=0)],
-            torch.cat([slots, pointer_slots], dim=1) >= 0,
-            dense,
+        features, tensors = Features(*tensors[: self._maps]), tensors[self._maps :]
+        tokens, pointers, *plan = tensors[:6]
+        dense, *groups = tensors[6:] or (None,)
+        memories = self.network.gather(
+            StoreTensors(tokens, pointers, dense),
+            PlanTensors(*plan),
+            GroupTensors(*groups) if groups else None,
         )
         return self.network.attend_alike(features, memories)
 
@@ -129,22 +120,4 @@ class EncodeMemory(Stage):
         features, tensors = Features(*tensors[: self._maps]), tensors[self._maps :]
         logits, binarize = tensors[0][:, None], tensors[1]
         memory = self.network.encode_memory(features, logits, binarize=binarize)
-        attended = self.network.config.attended_tokens
-        if attended == memory.shape[1]:
-            return (memory,)
-        return memory[:, :attended], memory[:, attended:]
-
-
-def _dense_memories(
-    match_dim: int,
-    store: Tensor,
-    leader_rows: Tensor,
-    leader_slots: Tensor,
-    hints: Tensor,
-    member_rows: Tensor,
-    member_slots: Tensor,
-    places: Tensor,
-) -> DenseMemories:
-    keys = store[leader_rows, leader_slots]  # G, cells, C
-    masks = store[member_rows, member_slots]  # G, V, cells, C
-    return DenseMemories(keys[..., :match_dim], masks[..., -SUBPIXELS:], hints, places)
+        return self.network.split_tokens(memory)

@@ -53,12 +53,13 @@ COUNTS = ('ignored_images', 'ignored_detections', 'resets')  # in the diagnostic
 class TrackerNode(Node):
     """Tracks prompted objects in a camera topic; README.md describes its interface.
 
+    engine: to track with, in place of the one that the parameters choose.
     failure: what ended the tracking, and with it the node; None while all is well.
 
     Raises ValueError or DownloadError, naming the parameter's value, if it cannot start.
     """
 
-    def __init__(self):
+    def __init__(self, *, engine: Engine | None = None):
         super().__init__('tam')
         declare_parameters(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -70,7 +71,7 @@ class TrackerNode(Node):
         self.failure: BaseException | None = None
         self._worker: Worker[Image | CompressedImage] = Worker(self._process, self._end_by_failure)
         self._worker.start()
-        self._engine, self._session = self._start_tracking()
+        self._engine, self._session = self._start_tracking(engine)
         self._create_publishers()
         ObjectServices(
             self, self._worker, self._session, lambda: self._newest_header, self._notices.warn
@@ -100,24 +101,28 @@ class TrackerNode(Node):
     def _options(self) -> NodeOptions:
         return read_options(self, NodeOptions)
 
-    def _start_tracking(self) -> tuple[Engine, Session]:
+    def _start_tracking(self, engine: Engine | None) -> tuple[Engine, Session]:
         """Load in the worker, which may last; publish meanwhile that the node starts.
 
         Only one thread may ever compute (see `TorchEngine`), or a frame takes half as long again.
         """
         name = self.get_fully_qualified_name()
-        choice = read_options(self, EngineChoice)
-        what = f'{choice.model} with {choice.resolved_engine} on {choice.device}'
+        what = self._what_starts(engine)
         self.get_logger().info(f'starting: {what}')
-        tracking = self._worker.submit(self._load)
+        tracking = self._worker.submit(lambda: self._load(engine or self._load_engine()))
         while not tracking.done():
             stamp = self.get_clock().now().to_msg()
             self._diagnostics.publish(starting_message(name, stamp, what))
             futures.wait([tracking], timeout=DIAGNOSTICS_PERIOD_S)
         return tracking.result()
 
-    def _load(self) -> tuple[Engine, Session]:
-        engine = self._load_engine()
+    def _what_starts(self, engine: Engine | None) -> str:
+        if engine is not None:
+            return f'{engine.spec.model} on {engine.spec.device}, as given'
+        choice = read_options(self, EngineChoice)
+        return f'{choice.model} with {choice.resolved_engine} on {choice.device}'
+
+    def _load(self, engine: Engine) -> tuple[Engine, Session]:
         memory = read_options(self, MemoryOptions)
         session = Session(
             engine,
@@ -175,7 +180,7 @@ class TrackerNode(Node):
         if frame.reset_reason:
             self._notices.warn('resets', f'tracker reset: {frame.reset_reason}')
         if self.context.ok():  # the shutdown may have come while the frame was tracked
-            self._publish(frame, image_rgb, msg.header)
+            self.publish(frame, image_rgb, msg.header)
         age_ns = self.get_clock().now().nanoseconds - frame.stamp_ns
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
         self._detector.apply_due()
@@ -190,7 +195,8 @@ class TrackerNode(Node):
             return compressed_to_rgb(msg, options)
         return image_to_rgb(msg, options)
 
-    def _publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
+    def publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
+        """Publish what was found in an image, under its header."""
         self._objects.publish(self._objects_message(frame, header))
         self._detections.publish(conversions.frame_to_detections(frame, header))
         # Whole images are made only while somebody takes them.

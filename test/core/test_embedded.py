@@ -9,8 +9,8 @@ from tracks import assert_same_logits, track
 
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.embedded import embedded_sizes, graphs_prefix, read_embedded_manifest
-from tam_ros.engine.graphs import graph_path, read_manifest, write_manifest
 from tam_ros.engine.load import EngineChoice, load_engine
+from tam_ros.engine.manifest import graph_path, read_manifest, write_manifest
 from tam_ros.engine.onnx_graph import tensorrt_cache
 from tam_ros.engine.sharing import SharedTensors, share_weights
 from tam_ros.weights import EMBEDDED_FOLDER, find_weights

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.graphs import MANIFEST, STAGES, graph_path, read_manifest
+from tam_ros.engine.graph_names import REQUIRED
 from tam_ros.engine.load import EngineChoice, load_engine
+from tam_ros.engine.manifest import MANIFEST, graph_path, read_manifest
 
 ZERO = '0' * 64
 
@@ -16,7 +17,7 @@ ZERO = '0' * 64
 def folder(tmp_path):
     """A folder as export_onnx makes it, but for the graphs' content."""
     digests = {}
-    for name in sorted(STAGES):
+    for name in sorted(REQUIRED):
         graph_path(tmp_path, name).write_text(name)
         digests[name] = hashlib.sha256(name.encode()).hexdigest()
     content = {
@@ -51,7 +52,7 @@ def change(folder, **values) -> dict:
 def test_a_whole_folder_is_read(folder):
     manifest = read_manifest(folder)
     assert manifest.features == ('top',)
-    assert manifest.graphs.keys() == STAGES
+    assert manifest.graphs.keys() == REQUIRED
 
 
 @pytest.mark.parametrize('text', ['[1]', '"x"', '3', 'null', 'true'])
@@ -98,7 +99,7 @@ def test_wrong_values_are_named(folder, values, message):
         read_manifest(folder)
 
 
-@pytest.mark.parametrize('name', sorted(STAGES))
+@pytest.mark.parametrize('name', sorted(REQUIRED))
 def test_a_missing_stage_is_named(folder, name):
     graphs = change(folder)['graphs']
     change(folder, graphs={key: value for key, value in graphs.items() if key != name})

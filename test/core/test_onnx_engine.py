@@ -14,14 +14,14 @@ from tracks import assert_same_logits, track
 import tam_ros
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.export import main
-from tam_ros.engine.graphs import (
+from tam_ros.engine.load import EngineChoice, load_engine
+from tam_ros.engine.manifest import (
     MANIFEST,
     graph_path,
     read_manifest,
     sha256_of,
     write_manifest,
 )
-from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.onnx_graph import PROVIDERS
 from tam_ros.engine.torch_engine import TorchEngine, load_torch_engine

@@ -18,6 +18,7 @@ PACKAGES = {
     'cv2': 'python3-opencv',
     'numpy': 'python3-numpy',
     'scipy': 'python3-scipy',
+    'tabulate': 'python3-tabulate',
     'tqdm': 'python3-tqdm',
 }
 OPTIONAL = {'torch', 'safetensors', 'onnx', 'onnxruntime', 'yolo_msgs'}

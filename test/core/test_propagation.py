@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from tam_ros.engine.grouping import group_matches
+from tam_ros.engine.base import MemoryPlan
+from tam_ros.engine.grouping import StoredGroups, group_matches
 from tam_ros.engine.torch_engine import TorchEngine, build_network
-from tam_ros.model.propagation import HINTS, SUBPIXELS, DenseMemories, DensePropagation
+from tam_ros.model.network import PlanTensors
+from tam_ros.model.propagation import (
+    HINTS,
+    SUBPIXELS,
+    DenseMemories,
+    DensePropagation,
+    GroupTensors,
+)
 from tam_ros.networks import MODELS
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
@@ -123,6 +131,25 @@ def test_objects_are_grouped_by_frame_and_hint():
     for row, places in enumerate(groups.places):
         assert [members[place] for place in places] == [row, row]
         assert [hints[place] for place in places] == [0, 1]
+
+
+def test_engines_and_graphs_name_what_they_gather_alike():
+    assert PlanTensors._fields == tuple(f.name for f in dataclasses.fields(MemoryPlan))[:4]
+    assert GroupTensors._fields == tuple(f.name for f in dataclasses.fields(StoredGroups))
+
+
+@torch.no_grad()
+def test_a_graph_gathers_the_same_as_pytorch(propagation):
+    store = torch.rand(3, 4, 8, CONFIG.memory_dim)
+    leaders, members = torch.tensor([0, 2]), torch.tensor([[0, 1], [2, 2]])
+    groups = GroupTensors(leaders, leaders, leaders // 2, members, members + 1, members)
+    eager = propagation.gather(store, groups)
+    graph = sharp_matcher(propagation)
+    graph.for_graph = True
+    for a, b in zip(eager, graph.gather(store, groups)):
+        assert torch.equal(a, b)
+    assert torch.equal(eager.keys[1], store[2, 2, :, : CONFIG.match_dim])
+    assert torch.equal(eager.masks[0, 1], store[1, 2, :, -SUBPIXELS:])
 
 
 # -- with the embedded weights ----------------------------------------------------------------

@@ -94,6 +94,27 @@ def test_resuming_gives_the_state_of_a_run_without_a_break(tmp_path):
             assert torch.equal(getattr(actual, part)[key], value), key
 
 
+def test_the_mean_of_weights_follows_fast_at_first_and_goes_on_from_a_checkpoint(tmp_path):
+    """Step s keeps min(decay, (1 + s) / (10 + s)) of the mean, floating-point buffers included."""
+    phase = STAGES['clips']
+    trainer, batch = Trainer(make_settings(phase, average_decay=0.25), Place()), fixed_batch(phase)
+    expected = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+    for step in (1, 2, 3):
+        if step == 3:
+            save_checkpoint(tmp_path / 'c.pt', trainer.checkpoint())
+            trainer = Trainer(trainer.settings, Place())
+            trainer.restore(load_checkpoint(tmp_path / 'c.pt'))
+        trainer.train_step(batch)
+        kept = (2 / 11, 3 / 12, 0.25)[step - 1]
+        for key, value in trainer.network.state_dict().items():
+            new = value.clone()
+            expected[key] = expected[key].lerp(new, 1 - kept) if new.is_floating_point() else new
+    mean = trainer.checkpoint().average
+    assert mean.keys() == expected.keys()
+    for key, value in expected.items():
+        assert torch.equal(mean[key], value), key
+
+
 def test_a_trunk_learns_at_its_own_rate():
     """What Adam moves in its first step is the learning rate, whatever the gradient."""
     phase, rate = STAGES['clips'], 0.1
