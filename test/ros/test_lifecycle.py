@@ -12,12 +12,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import header_at, image_message
 from sensor_msgs.msg import Image
-from tracker import CAMERA, prompt
+from tracker import CAMERA, SMALL, prompt
 
 from tam_ros.srv import AddPrompt
 
 END_S = 3.0  # two seconds before launch sends the next signal
-SMALL = {'model': 'tam_nano', 'weights': "''", 'image_size': 256}
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
