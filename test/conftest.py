@@ -1,6 +1,7 @@
 """Fixtures of all tests; being here also makes the modules of this folder importable."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from filelock import FileLock
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 Make = Callable[[Path], None]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each of several processes take the files in an order that keeps all of them at work.
+
+    Files whose tests need what `made_once` makes, exports that take a minute each, come first:
+    else one process would be left with them at the end. After them, files with many tests.
+    """
+    if 'PYTEST_XDIST_WORKER' not in os.environ:
+        return
+    tests = Counter(item.path for item in items)
+    making = {item.path for item in items if 'made_once' in item.fixturenames}
+    items.sort(key=lambda item: (item.path not in making, -tests[item.path]))
 
 
 @pytest.fixture(scope='session')

@@ -66,7 +66,7 @@ ONNX_CASES = [c for c in CASES if c.size == 512 and c.model in EXPORTED and not 
     params=[('torch', case) for case in CASES] + [('onnx', case) for case in ONNX_CASES],
     ids=lambda param: f'{param[0]}-{param[1].name}',
 )
-def run(request) -> Run:
+def run(request, exported) -> Run:
     runtime, case = request.param
     folder = SHIPPED if case.shipped else request.getfixturevalue('golden')
 
@@ -74,7 +74,6 @@ def run(request) -> Run:
         if runtime == 'torch':
             engine = torch_engine(case)
         else:
-            exported = request.getfixturevalue('exported')
             engine = OnnxEngine(exported(case.model, case.size, calm=False), mode='benchmark')
         return AnchoredEngine(engine, reference)
 

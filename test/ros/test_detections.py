@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from robot import NS_PER_S, header_at, image_message
-from tracker import masks_of
+from tracker import OUTSPOKEN, SMALL, masks_of
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
 from tam_ros.msg import TrackedObject
@@ -18,7 +18,7 @@ MANY = 50  # frames; how soon a late object catches up depends on how long the m
 
 @pytest.fixture(scope='module')
 def node(start_tracker):
-    return start_tracker(model='tam_nano', weights="''", image_size=256, history_s=10.0)
+    return start_tracker(script=OUTSPOKEN, **SMALL, history_s=10.0)
 
 
 @pytest.fixture

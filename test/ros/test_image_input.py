@@ -13,7 +13,7 @@ from programs import DOMAIN_IDS
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from robot import NS_PER_S, Robot, header_at, image_message
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
-from tracker import CAMERA, pixels_of
+from tracker import BRIEF_PATIENCE_S, CAMERA, OUTSPOKEN, SMALL, pixels_of
 
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.image_input import ImageInput
@@ -23,7 +23,7 @@ BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABL
 
 @pytest.fixture(scope='module')
 def node(start_tracker):
-    return start_tracker()
+    return start_tracker(script=OUTSPOKEN, **SMALL)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def tracker(node):
 @pytest.fixture(scope='module')
 def compressed(start_tracker):
     """A node that listens to compressed images."""
-    tracker = start_tracker(image_transport='compressed')
+    tracker = start_tracker(script=OUTSPOKEN, **SMALL, image_transport='compressed')
     tracker.open_camera(CompressedImage, f'{CAMERA}/compressed')
     return tracker
 
@@ -243,7 +243,7 @@ def test_change_of_image_size_resets_and_says_so_once(tracker, frames):
     assert tracker.add(points=[(90, 110)]).success
     smaller = [np.ascontiguousarray(frame[:200, :300]) for frame in frames]
     for frame in smaller[:3]:
-        assert tracker.show(frame).ids == []
+        assert tracker.show(frame, patience_s=BRIEF_PATIENCE_S).ids == []
     change = 'tracker reset: image size changed from 320x240 to 300x200'
     tracker.program.wait_for_log(change)
     assert tracker.program.log.count(change) == 1
@@ -254,18 +254,18 @@ def test_change_of_image_size_resets_and_says_so_once(tracker, frames):
 
 def test_backward_jump_of_time_resets_and_says_so_once(tracker, frames):
     for _ in range(25):  # after resets, a stream must have become calm
-        tracker.show(frames[0])
+        tracker.show(frames[0], patience_s=BRIEF_PATIENCE_S)
     assert tracker.add(points=[(90, 110)]).success
     minute_ago_ns = tracker.robot.now_ns() - 60 * NS_PER_S
     for i in range(3):
-        header = header_at(minute_ago_ns + i * NS_PER_S)
-        assert tracker.show(image_message(frames[i], 'rgb8', header)).ids == []
+        image = image_message(frames[i], 'rgb8', header_at(minute_ago_ns + i * NS_PER_S))
+        assert tracker.show(image, patience_s=BRIEF_PATIENCE_S).ids == []
     tracker.program.wait_for_log(r'time jumped back by [56]\d\.\d+ s')
     assert tracker.program.log.count('tracker reset: time jumped back by') == 1
 
 
 def test_objects_survive_a_camera_that_is_silent_for_a_while(tracker, frames):
-    tracker.show(frames[0])
+    tracker.show(frames[0], patience_s=BRIEF_PATIENCE_S)
     ids = [tracker.add(points=[(x, 110)]).object.id for x in (60, 90)]
     tracker.show(frames[1])
     tracker.robot.let_pass(2.2)  # longer than lost_after_s
@@ -305,7 +305,7 @@ def test_best_effort_camera_beside_a_reliable_one_is_received(tracker, frames):
 
 def test_quality_of_service_can_be_overridden_for_a_topic(start_tracker, frames):
     override = f'qos_overrides.{CAMERA}.subscription.reliability'
-    tracker = start_tracker(**{override: 'reliable'})
+    tracker = start_tracker(**SMALL, **{override: 'reliable'})
     tracker.open_camera(qos=QoSProfile(depth=1, reliability=RELIABLE))
     assert tracker.show(frames[0])
     await_subscription(tracker.robot, RELIABLE)

@@ -12,12 +12,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot import header_at, image_message
 from sensor_msgs.msg import Image
-from tracker import CAMERA, prompt
+from tracker import CAMERA, SMALL, prompt
 
 from tam_ros.srv import AddPrompt
 
 END_S = 3.0  # two seconds before launch sends the next signal
-SMALL = {'model': 'tam_nano', 'weights': "''", 'image_size': 256}
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -158,12 +157,15 @@ def test_camera_is_followed_and_reported_though_ros_time_stands_still(start_trac
 
 
 def test_nodes_in_two_namespaces_do_not_mix(start_tracker, frames):
-    left = start_tracker(name='/left/tam', arguments=('-r', '__ns:=/left'), camera='/left/camera')
+    left = start_tracker(
+        name='/left/tam', arguments=('-r', '__ns:=/left'), camera='/left/camera', **SMALL
+    )
     right = start_tracker(
         name='/right/tam',
         arguments=('-r', '__ns:=/right'),
         camera='/right/camera',
         robot=left.robot,
+        **SMALL,
     )
     diagnostics = left.robot.record(DiagnosticArray, '/diagnostics')
     left.show(frames[0])

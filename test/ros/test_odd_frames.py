@@ -7,6 +7,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point
 from robot import NS_PER_S, header_at, image_message
+from tracker import SMALL
 from vision_msgs.msg import Detection2DArray
 
 PERIOD_NS = NS_PER_S // 10
@@ -16,7 +17,7 @@ MASK[80:140, 60:120] = True
 
 @pytest.fixture(scope='module')
 def node(start_tracker):
-    return start_tracker(model='tam_nano', weights="''", image_size=256, history_s=10.0)
+    return start_tracker(**SMALL, history_s=10.0)
 
 
 class Camera:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tracker import pixels_of
+from tracker import SMALL, pixels_of
 
 from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObjectArray
@@ -116,7 +116,7 @@ def test_overlay_covers_masks_as_much_as_overlay_opacity_says(tracker, frames):
 
 
 def test_objects_are_published_while_nobody_wants_pictures(start_tracker, frames):
-    tracker = start_tracker()
+    tracker = start_tracker(**SMALL)
     objects = tracker.robot.record(TrackedObjectArray, '/tam/objects')
     with tracker.streaming(frames[0], 5):
         tracker.robot.wait(lambda: objects, 'objects')

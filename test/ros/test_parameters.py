@@ -6,6 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
+from tracker import SMALL
 
 LIVE = {
     'lost_after_s': 5.0,
@@ -43,7 +44,7 @@ REFUSED = {
 
 @pytest.fixture(scope='module')
 def tracker(start_tracker):
-    return start_tracker()
+    return start_tracker(**SMALL)
 
 
 def descriptors(tracker):

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from robot import NS_PER_S, header_at, image_message
-from tracker import prompt
+from tracker import SMALL, prompt
 
 from tam_ros.srv import AddPrompt
 
@@ -115,7 +115,7 @@ def test_one_object_too_many_is_refused(tracker):
 
 
 def test_prompt_before_the_first_frame_is_refused(start_tracker):
-    tracker = start_tracker()
+    tracker = start_tracker(**SMALL)
     response = tracker.add(points=POINT)
     assert not response.success
     assert 'no frame has arrived yet' in response.message
@@ -127,7 +127,7 @@ def test_object_that_is_not_found_at_the_prompt_is_refused(start_tracker, blind_
     tracker.show(frames[0])
     response = tracker.add(points=POINT)
     assert not response.success
-    assert re.search('no object found at the prompt .presence score -', response.message)
+    assert re.search('no object found at the prompt .presence logit -', response.message)
     assert tracker.objects().objects == []
 
 
