@@ -31,14 +31,20 @@ from tam_ros.model.stages import (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many there are of what varies: objects, memories, pointers, points, groups, members."""
+    """How many there are of what varies, in the examples of a graph's inputs; each 1 or more."""
 
     objects: int = 3
+    """Of a batch."""
     memories: int = 5
+    """That each object attends to."""
     pointers: int = 7
+    """That each object attends to."""
     points: int = 4
+    """Of each object's prompt."""
     groups: int = 6
+    """As in `MatchGroups`: remembered frames that are matched with the present one."""
     members: int = 9
+    """Of each group, as in `MatchGroups`."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ class Found:
     """A detection and the answer to its box."""
 
     detection: Detection
+    """One whose box holds something."""
     answer: PromptAnswer
+    """To the box, taken for the prompt of a new object."""
     mask: np.ndarray
     """Of the answer, (m * m,) float32, 0 or 1."""
 
@@ -77,6 +79,7 @@ class Message:
     on: PromptedFrame
     """The frame that it belongs to."""
     options: DetectionOptions
+    """As they are when the message is applied."""
     shown: Mapping[int, np.ndarray]
     """Masks of the objects in the frame before the message, by id; each as of a `Found`."""
     outcome: Outcome = field(default_factory=Outcome)

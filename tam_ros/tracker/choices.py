@@ -40,6 +40,7 @@ class Choice:
     """One of the masks that were decoded of an object in a frame."""
 
     frame: DecodedFrame
+    """That the mask was decoded in."""
     row: int
     """In the decoded batch."""
     candidate: int | None

@@ -35,6 +35,7 @@ class Arrival:
     """A frame that arrived."""
 
     stamp_ns: int
+    """That came with its image; of a damaged header, it may be any."""
     size_wh: tuple[int, int]
     """Of the image in pixels."""
     frame_id: str
@@ -50,6 +51,7 @@ class Remark:
     kind: str
     """What there is one more of, whatever its values."""
     text: str
+    """One line, with the values that are odd."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Verdict:
     """What is done with a frame, and why where it does not simply go on."""
 
     step: Step
+    """REWIND forgets the frames before it, RESET all objects as well."""
     time_ns: int = 0
     """What it counts as: its stamp, unless stamps stand still."""
     is_standing: bool = False
@@ -74,6 +77,7 @@ class _Oddity:
     kind: str
     """As in `Remark`."""
     text: str
+    """As in `Remark`, too."""
     meaning: Step
     """What is done once several frames agree."""
 

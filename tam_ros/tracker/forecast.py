@@ -23,15 +23,16 @@ MAX_SCALE = 2.0
 class MotionModel:
     """How objects move and how well they are measured, in parts of their size (and per second).
 
-    Velocity is an Ornstein-Uhlenbeck process: it wanders with a standard deviation of
-    velocity_std, and what is known of it fades with time constant fade_s; a fade_s that is long
-    beside all steps makes it constant. measured_std is the standard deviation of a measured edge
-    or centroid.
+    Velocity is an Ornstein-Uhlenbeck process: it wanders, and what is known of it fades.
     """
 
     measured_std: float = 0.01
+    """Standard deviation of a measured edge or centroid, in sizes."""
     velocity_std: float = 1.0
+    """Standard deviation of velocity, in sizes per second."""
     fade_s: float = 0.3
+    """Time constant with which a known velocity fades; if it is long beside all steps, velocity is
+    constant."""
 
     def travel_s(self, seconds: float) -> float:
         """Return how far a velocity of 1 carries in a time, fading."""
@@ -54,18 +55,20 @@ class MotionModel:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Where an object is expected at time_ns: its mask, shifted and scaled about its centroid.
-
-    box_xyxy: float pixels, x1 and y1 exclusive; it may reach out of the image. centroid_xy: float
-    pixels. scale: the object's size there over its size in the measured frame.
-    """
+    """Where an object is expected: its mask, shifted and scaled about its centroid."""
 
     time_ns: int
+    """When it is expected there, as a stamp."""
     box_xyxy: tuple[float, float, float, float]
+    """Float pixels, x1 and y1 exclusive; it may reach out of the image."""
     centroid_xy: tuple[float, float]
+    """Float pixels."""
     scale: float
+    """The object's size there over its size in the measured frame."""
     measured: MaskCrop
+    """The newest mask, which is moved."""
     size_wh: tuple[int, int]
+    """Of the image in pixels."""
 
     @property
     def view_xyxy(self) -> tuple[int, int, int, int] | None:
@@ -98,19 +101,21 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Motion:
-    """How one object moves, as known from its masks up to stamp_ns.
-
-    position: (6,) float64, x0, y0, x1, y1 of the box and x, y of the centroid in pixels;
-    velocity: (6,) pixels per second. covariance: (2, 2) of position and velocity, which all six
-    share, as their noise is the same part of the object's size. measured: the newest mask.
-    """
+    """How one object moves, as known from its masks so far."""
 
     stamp_ns: int
+    """Time of the newest mask."""
     position: np.ndarray
+    """(6,) float64: x0, y0, x1, y1 of the box and x, y of the centroid, in pixels."""
     velocity: np.ndarray
+    """(6,) float64, of these in pixels per second."""
     covariance: np.ndarray
+    """(2, 2) float64, of position and velocity; all six share it, as their noise is the same part
+    of the object's size."""
     measured: MaskCrop
+    """The newest mask."""
     model: MotionModel = MotionModel()
+    """By which it is followed and forecast."""
 
     @classmethod
     def start(cls, mask: MaskCrop, stamp_ns: int, model: MotionModel | None = None) -> 'Motion':

@@ -1,4 +1,4 @@
-"""What an object remembers and where: indices, ages and scores only, never tensors.
+"""What an object remembers and where: numbers only, never tensors.
 
 Prompted frames are kept first to last up to a limit. Of tracked frames a policy says what is
 kept and what is attended to (see `policies`). An index is the number of a frame, a slot a place
@@ -21,10 +21,13 @@ class MemoryEntry:
     """One remembered frame of one object."""
 
     frame_index: int
-    """As in `Observation`, like the next three."""
+    """Number of the processed frame."""
     stamp_ns: int = 0
+    """Time of the frame."""
     presence_logit: float = 0.0
+    """As in `Observation`."""
     predicted_iou: float = 0.0
+    """As in `Observation`, in [0, 1]."""
     area: float = 0.0
     """Of the mask, as a part of the image."""
     slot: int = -1
@@ -96,6 +99,7 @@ class Recall:
     """With their ages: 0 for the newest tracked frame, up to `recent` - 1 of the limits; None for
     a prompted frame, and for one that counts as such, timeless."""
     pointers: Sequence[MemoryEntry]
+    """Entries whose pointers it attends to; networks are not told their ages."""
 
 
 class Slots(NamedTuple):
@@ -162,8 +166,11 @@ class SinglePathway:
     """Remembers the decoder's own answer to each frame."""
 
     policy: MemoryPolicy
+    """Says what is kept, and what of it a frame attends to."""
     limits: MemoryLimits
+    """Of the object's memory."""
     kept: Kept = Kept()
+    """In slots behind those of prompted frames."""
 
     def recall(self, now: int) -> Sequence[Recall]:
         """Return what frame now attends to."""
@@ -191,9 +198,11 @@ class ObjectMemory:
     """What one object remembers, of prompted frames and of tracked ones."""
 
     limits: MemoryLimits
+    """How much it may remember."""
     tracked: TrackedMemory
+    """What it remembers of tracked frames."""
     prompted: list[MemoryEntry] = field(default_factory=list)
-    """In order of their frames."""
+    """In order of their frames, in the first slots; at most `prompted` of the limits."""
 
     def add_prompted(self, seen: Observation) -> int:
         """Remember a prompted frame and return its slot, of a memory and of a pointer alike.

@@ -86,9 +86,13 @@ class Pathways:
     """
 
     policy: MemoryPolicy
+    """Says of each pathway what is kept, and what of it a frame attends to."""
     limits: MemoryLimits
+    """Of each pathway."""
     rules: BranchRules
+    """By which pathways survive."""
     pathways: list[Pathway] = field(default_factory=lambda: [Pathway()])
+    """The published one first; 1 to `most` of the rules."""
 
     def recall(self, now: int) -> Sequence[Recall]:
         """Return what frame now attends to on each pathway."""

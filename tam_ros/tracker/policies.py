@@ -35,7 +35,9 @@ class FifoPolicy:
     """
 
     name: str = 'fifo'
+    """As users call it."""
     max_objects: int | None = None
+    """How many objects it can follow, None for any number."""
 
     def store_size(self, limits: MemoryLimits) -> StoreSize:
         """Return what the limits take up."""
@@ -73,6 +75,7 @@ class QualityPolicy(FifoPolicy):
     """
 
     name: str = 'quality'
+    """As users call it."""
     least_quality: float = 0.4
     """Of a good frame's mask, presence times predicted IoU, in [0, 1]."""
 
@@ -102,6 +105,7 @@ class DamPolicy(FifoPolicy):
     """
 
     name: str = 'dam'
+    """As users call it."""
     stride_s: float = 0.2
     """Between frames of the recent past, in seconds."""
     most_distinctive: int = 3
@@ -171,9 +175,13 @@ class TreePolicy(QualityPolicy):
     """
 
     name: str = 'tree'
+    """As users call it."""
     max_objects: int | None = 2
+    """Each is as many objects of a batch as it has pathways, and as much memory."""
     least_quality: float = 0.3
+    """As in `QualityPolicy`."""
     rules: BranchRules = BranchRules()
+    """By which pathways survive."""
 
     def store_size(self, limits: MemoryLimits) -> StoreSize:
         """Return what the limits take up on all pathways."""

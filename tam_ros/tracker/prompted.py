@@ -25,12 +25,17 @@ class PromptedFrame:
     """
 
     frame: Frame
+    """One that is still encoded."""
     options: SessionOptions
+    """As they are when the prompts are made."""
     objects: TrackedObjects
+    """All that are tracked."""
     history: History
     """Of which the frame is one."""
     decoder: PromptDecoder
+    """Answers."""
     tracking: Tracking
+    """Remembers the answers, and finds objects anew."""
 
     def answer(self, prompt: Prompt, track: Track | None) -> PromptAnswer:
         """Answer a checked prompt for a new object, or for one; see `PromptDecoder.decode`."""

@@ -98,8 +98,11 @@ class ObjectResult:
     """One object in one frame."""
 
     object_id: int
+    """1 to 65535; stable while the object is tracked."""
     label: str
+    """As given with a prompt; empty where none was."""
     state: ObjectState
+    """Where the object stands in this frame."""
     observation: Observation = field(repr=False)
     """What the network says of the object in this frame, believed or not."""
     is_shown: bool
@@ -145,6 +148,7 @@ class FrameResult:
     size_wh: tuple[int, int]
     """Of the image in pixels."""
     objects: Sequence[ObjectResult]
+    """Those that have been looked for in the frame."""
     reset_reason: str = ''
     """Why the tracker started anew with this frame, if it did."""
     left_out: Remark | None = None

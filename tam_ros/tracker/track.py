@@ -18,7 +18,9 @@ class PromptAnswer:
     """A prompt, and what was answered on its frame."""
 
     prompt: Prompt
+    """With earlier ones on the same frame, if it refined these."""
     observation: Observation
+    """What was answered."""
     pointer: Array | None
     """Object pointer of the answer, a batch of one; None once the answer is remembered."""
 
@@ -28,7 +30,9 @@ class Conditioned:
     """An object's row in a batch of features that were conditioned on memories."""
 
     batch: Array
+    """An engine's, of B objects."""
     row: int
+    """The object's, in [0, B)."""
 
     def alone(self) -> Array:
         """Return it as a batch of one."""
@@ -40,10 +44,13 @@ class Track:
     """One object: its place in the store, what it remembers, and what was last seen of it."""
 
     object_id: int
+    """1 to 65535; it stays the same."""
     label: str
+    """A user's or a detector's; empty where none was given."""
     row: int
     """Of the store of memories."""
     memory: ObjectMemory
+    """Which frames it remembers, and where in its row they are."""
     answer: PromptAnswer
     """To the last prompt."""
     tentative: bool = False
@@ -57,8 +64,10 @@ class Track:
     attended: Conditioned | None = field(init=False, default=None)
     """What the observation was decoded from, if the object has not been prompted in its frame."""
     visibility: Visibility = field(init=False, default_factory=Visibility)
+    """Whether it is believed to be seen, with memory for doubt."""
     motion: Motion | None = field(init=False, default=None)
-    """As of the last frame that it was visible in."""
+    """As of the last frame that it was visible in, since the newest prompt; None where the session
+    does not forecast."""
 
     def __post_init__(self):
         self.go_on_from(self.answer)
@@ -109,6 +118,7 @@ class ByteCount:
     """How much several frames occupy, counted as it comes and goes."""
 
     nbytes: int = 0
+    """Of all of them together."""
 
 
 @dataclass
@@ -132,6 +142,7 @@ class Frame:
     count: ByteCount | None = field(init=False, default=None)
     """Of the history that keeps the frame, if one does."""
     _observations: dict[int, Observation] = field(init=False, default_factory=dict)
+    """By object id; see `observations`."""
 
     @property
     def observations(self) -> Mapping[int, Observation]:

@@ -22,16 +22,16 @@ MOST_SIGHTINGS = 64  # enough for a second
 
 @dataclass(frozen=True)
 class Sighting:
-    """What the network sees of an object in one frame.
-
-    quality: see `mask_quality`. area: of the mask, as a part of the image. center_xy: of its mass,
-    in image widths and heights.
-    """
+    """What the network sees of an object in one frame."""
 
     stamp_ns: int
+    """Time of the frame."""
     quality: float
+    """See `mask_quality`; in [0, 1]."""
     area: float
+    """Of the mask, as a part of the image, in (0, 1]."""
     center_xy: tuple[float, float]
+    """Of the mask's mass, in image widths and heights."""
 
 
 class Verdict(enum.Enum):
