@@ -34,18 +34,20 @@ MEMORY_AT = (100, 200, 500, 1_000, 1_500, 2_000)
 
 @dataclass(frozen=True)
 class Options:
-    """device: as PyTorch names it. size: of the published networks, nano_size of tam_nano, px.
-
-    frames: per row of a table. memory_frames: of the long run. reference: folder that holds
-    checkouts EdgeTAM and EfficientTAM, or one of them, or None.
-    """
+    """What is measured where."""
 
     device: str
+    """As PyTorch names it."""
     size: int
+    """Side of the published networks' input, in pixels."""
     nano_size: int
+    """Side of tam_nano's input, in pixels."""
     frames: int
+    """Per row of a table."""
     memory_frames: int
+    """Of the long run."""
     reference: Path | None = None
+    """Folder that holds checkouts EdgeTAM and EfficientTAM, or one of them; None for none."""
 
 
 def machine(options: Options) -> Iterator[Row]:

@@ -34,10 +34,15 @@ class Camera:
     """Publishes frames at a rate, and notes when their results come."""
 
     size_wh: tuple[int, int]
+    """Of its images in pixels."""
     rate_hz: float
+    """At which it publishes."""
     reliable: bool
+    """Whether lost pieces of images are sent again."""
     sent: int = 0
+    """Images so far."""
     ages_ms: list[float] = field(default_factory=list)
+    """Of each result, from its image's stamp until it came."""
 
     def __post_init__(self):
         self.node = rclpy.create_node('camera')

@@ -32,11 +32,14 @@ LEAST_AFTER = 8  # frames of a clip in which the object is back
 
 @dataclass(frozen=True)
 class OccludedClip(TruthClip):
-    """A clip with a textured slab over box_xyxy in frames [start, stop)."""
+    """A clip with a textured slab over an object for some frames."""
 
     box_xyxy: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Of the slab in pixels, x1 and y1 exclusive."""
     start: int = 0
+    """First frame with the slab."""
     stop: int = 0
+    """First frame after it without."""
 
     def image_rgb(self, t: int) -> np.ndarray:
         """Return frame t, (H, W, 3) uint8, with the slab where it is there."""
@@ -77,15 +80,14 @@ def slab_texture(width: int, height: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Return:
-    """How a hidden object was found again.
-
-    found_s: seconds from its return to the first frame with a J of 0.5, NaN if never.
-    false_share: of the hidden frames, those with a mask. j_after: mean J from the return on.
-    """
+    """How a hidden object was found again."""
 
     found_s: float
+    """Seconds from its return to the first frame with a J of 0.5, NaN if never."""
     false_share: float
+    """Of the hidden frames, those with a mask, in [0, 1]."""
     j_after: float
+    """Mean J from the return on, in [0, 1]."""
 
 
 def return_of(clip: OccludedClip, tracked: Tracked) -> Return:

@@ -28,11 +28,14 @@ FULL_MEMORY_FRAME = 7  # the first frame that sees one prompted and six tracked 
 
 @dataclass(frozen=True)
 class FrameTiming:
-    """A frame's milliseconds per stage and in all, and (objects, height, width) video logits."""
+    """What the official code took for a frame, and answered."""
 
     stage_ms: dict[str, float]
+    """Milliseconds of each stage, by its name here."""
     total_ms: float
+    """Milliseconds of the whole frame."""
     logits: np.ndarray
+    """(objects, height, width), at the size of the video."""
 
 
 class ReferenceTracker:

@@ -17,12 +17,16 @@ POWERS_OF_TEN = (100, 1_000, 10_000, 100_000)
 
 @dataclass(frozen=True)
 class Usage:
-    """MiB resident, and held by PyTorch on a GPU, after so many frames; frames per second."""
+    """What was in use after some frames."""
 
     frame: int
+    """How many frames there had been."""
     resident_mb: float
+    """MiB of the process."""
     device_mb: float
+    """MiB that the engine held on a GPU; 0 on the CPU."""
     rate_hz: float
+    """Frames per second so far."""
 
 
 def usage(

@@ -29,10 +29,12 @@ MODELS = ('efficienttam_ti_512x512', 'efficienttam_ti_1', 'efficienttam_ti_2', '
 
 @dataclass(frozen=True)
 class Answer:
-    """(C,) pointer and (m, m) logits of the chosen mask."""
+    """What the decoder answered to a prompt."""
 
     pointer: np.ndarray
+    """(C,) of the object."""
     logits: np.ndarray
+    """(m, m) of the chosen mask."""
 
     def distance(self, other: 'Answer') -> tuple[float, float]:
         """Return the greatest absolute difference of pointers and of logits."""
@@ -123,12 +125,16 @@ def official_arguments(prompt: Prompt) -> dict:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is compared: a model with weights of a seed, in a size; soft: `soften_attention`."""
+    """What is compared."""
 
     model: str
+    """Name of the network."""
     seed: int
+    """Of its weights, which are made by rule."""
     size: int
+    """Side of its input, in pixels."""
     soft: bool = False
+    """With `soften_attention`."""
 
     def network(self) -> TrackingNetwork:
         """Return the network, in PyTorch's default precision."""

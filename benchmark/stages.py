@@ -57,11 +57,14 @@ class TimedEngine:
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: network, side of its input, number of objects."""
+    """What is measured."""
 
     model: str
+    """Name of the network."""
     image_size: int
+    """Side of its input, in pixels."""
     objects: int
+    """How many are tracked."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -94,14 +97,14 @@ def noise_frames(count: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Run:
-    """Median ms per stage and in total of frames with full memory, and the masks of all frames.
-
-    peak_mb: of the GPU's memory, all that PyTorch held at once; 0 on the CPU.
-    """
+    """What an engine took for the frames of a case, and answered."""
 
     times_ms: dict[str, float]
+    """Median milliseconds of each stage, and of the `total`, over frames with full memory."""
     masks: np.ndarray
+    """(T, objects, m, m) bool, of all frames."""
     peak_mb: float = 0.0
+    """MiB of the GPU's memory, all that PyTorch held at once; 0 on the CPU."""
 
 
 def make_engine(case: Case, kind: str, device: str, threads: int):

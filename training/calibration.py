@@ -17,24 +17,30 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Record:
-    """A confidence and what was true: the mask's IoU, and whether the object was there."""
+    """A confidence and what was true."""
 
     confidence: Confidence
+    """The tracker's, of a frame and object."""
     true_iou: float
+    """Of its mask with the true one, in [0, 1]."""
     is_present: bool
+    """Whether the object was there."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predicted against true IoU in bins of equal width over [0, 1]: (10,), NaN in empty bins.
+    """Predicted against true IoU in bins of equal width over [0, 1].
 
-    counts: (10,) records in each. Only frames where the tracker takes the object to be there
-    count, as elsewhere it gives no mask.
+    Only frames where the tracker takes the object to be there count, as elsewhere it gives no
+    mask.
     """
 
     predicted: np.ndarray
+    """(BINS,) mean of each bin, in [0, 1]; NaN in empty bins."""
     true: np.ndarray
+    """(BINS,) mean of each bin, in [0, 1]; NaN in empty bins."""
     counts: np.ndarray
+    """(BINS,) records in each."""
 
     @property
     def expected_error(self) -> float:

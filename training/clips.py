@@ -22,14 +22,13 @@ DAMAGES = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.err
 
 @dataclass(frozen=True)
 class Clip:
-    """T frames of one scene.
-
-    images: (T, H, W, 3) uint8 RGB. masks: (T, H, W) uint8, 0 background and n the visible part
-    of object n, which is the same object in every frame; it may be absent in some.
-    """
+    """T frames of one scene."""
 
     images: np.ndarray
+    """(T, H, W, 3) uint8 RGB."""
     masks: np.ndarray
+    """(T, H, W) uint8, 0 background and n the visible part of object n, which is the same object
+    in every frame; it may be absent in some."""
 
     def __post_init__(self):
         if self.images.shape[:3] != self.masks.shape or self.images.shape[3:] != (3,):

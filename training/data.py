@@ -25,26 +25,30 @@ SMALLEST_TARGET = 0.001  # of the image: smaller objects are not prompted
 
 @dataclass(frozen=True)
 class Sources:
-    """Where clips come from.
-
-    material: what clips are composed of. rendered, filmed: clips of `training.render` and
-    `training.film`; where there are none, clips are composed instead.
-    """
+    """Where clips come from."""
 
     material: Material
+    """What clips are composed of."""
     rendered: Sequence[Path] = ()
+    """Clips of `training.render`; where there are none, clips are composed instead."""
     filmed: Sequence[Path] = ()
+    """Clips of `training.film`; likewise."""
 
 
 @dataclass(frozen=True)
 class ClipShape:
-    """frames per clip, side in pixels, objects followed, shares of rendered and filmed clips."""
+    """What clips are like."""
 
     frames: int
+    """Per clip."""
     side: int
+    """Of its images, in pixels."""
     objects: int = 2
+    """That are followed."""
     rendered_share: float = 0.0
+    """Of the clips, in [0, 1], those from `rendered`."""
     filmed_share: float = 0.0
+    """Likewise from `filmed`; the rest is composed."""
 
 
 class ClipDataset(Dataset):

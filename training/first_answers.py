@@ -33,6 +33,7 @@ class FirstAnswer:
     """The answer to one prompt."""
 
     kind: PromptKind
+    """Of the prompt, one of `KINDS`."""
     area: float
     """Of the object, as a part of the image."""
     iou: float
@@ -40,6 +41,7 @@ class FirstAnswer:
     best_iou: float
     """Of the candidate that the truth would choose; `iou` where there is one answer."""
     is_refused: bool
+    """Whether the prompt, or the first of three clicks, was refused."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

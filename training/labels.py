@@ -16,16 +16,15 @@ SIMPLIFY = 0.8  # pixels that a stored outline may differ from its mask
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of one video.
-
-    video: file name. size_wh: of the pictures that were drawn on. objects: by name, by frame
-    number, the (N, 2) int outlines (x, y) of what is visible of it, where an outline within
-    another is a hole; none at all where it is not to be seen.
-    """
+    """What is known of one video."""
 
     video: str
+    """Name of its file."""
     size_wh: tuple[int, int]
+    """Of the pictures that were drawn on, in pixels."""
     objects: dict[str, dict[int, list[np.ndarray]]]
+    """By name, by frame number, the (N, 2) int outlines (x, y) of what is visible of it, where an
+    outline within another is a hole; none at all where it is not to be seen."""
 
     @property
     def key_frames(self) -> list[int]:

@@ -35,16 +35,18 @@ VIDEO_FRAMES = 160  # kept per video, from its start
 
 @dataclass(frozen=True)
 class Material:
-    """Where to draw from. videos holds per video its frames as JPEG bytes, in order.
-
-    known, instances: photos whose objects are known, and those of them to cut out.
-    """
+    """Where to draw from."""
 
     photos: list[Path]
+    """Files without masks."""
     cutouts: list[Path]
+    """Files with a mask beside each, of the suffix .png."""
     videos: list[list[np.ndarray]]
+    """Per video its frames as JPEG bytes, in order."""
     known: list[KnownPhoto] = field(default_factory=list)
+    """Photos whose objects are known."""
     instances: list[Instance] = field(default_factory=list)
+    """Those of their objects to cut out."""
 
     def photo(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random (H, W, 3) RGB photo."""

@@ -37,7 +37,9 @@ class Assets:
     """Files to make scenes of."""
 
     meshes: list[Path]
+    """Files .glb of things; at least one."""
     photos: list[Path]
+    """Files .jpg to paper them with; at least one."""
 
     @classmethod
     def of(cls, folder: Path) -> 'Assets':
@@ -50,18 +52,18 @@ class Assets:
 
 @dataclass(frozen=True)
 class Shape:
-    """A triangle mesh, z up, the middle of its box at the origin.
-
-    vertices: (V, 3) float, metres. uv: (V, 2) texture coordinates. faces: (F, 3) int.
-    half: (3,) half the sides of its box, metres.
-    """
+    """A triangle mesh, z up, the middle of its box at the origin."""
 
     vertices: np.ndarray
+    """(V, 3) float, metres."""
     uv: np.ndarray
+    """(V, 2) texture coordinates."""
     faces: np.ndarray
+    """(F, 3) int, vertices of each triangle."""
 
     @property
     def half(self) -> np.ndarray:
+        """(3,) half the sides of its box, metres."""
         return np.ptp(self.vertices, axis=0) / 2
 
     def scaled(self, longest: float) -> 'Shape':
@@ -174,12 +176,16 @@ def add_material(
 
 @dataclass(frozen=True)
 class Making:
-    """What a thing is made with: the same generators make the same shape and look."""
+    """What a thing is made with."""
 
     spec: mujoco.MjSpec
+    """Of the scene that it is added to."""
     assets: Assets
+    """To choose from."""
     shape_rng: np.random.Generator
+    """The same one makes the same shape."""
     look_rng: np.random.Generator
+    """The same one makes the same look."""
 
 
 def add_thing(making: Making, name: str) -> np.ndarray:

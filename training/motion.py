@@ -9,18 +9,20 @@ from training.sprites import SPRITE_SIDE
 
 @dataclass(frozen=True)
 class Motion:
-    """How a thing moves: smooth random paths over T frames, in pixels and radians.
-
-    centre: (T, 2). size: (T,) pixels of one thing unit. angle: (T,). squeeze: (T, 2) factors of
-    the two axes. tilt: (T, 2) perspective, per thing unit. ripple: amplitude of elastic warp.
-    """
+    """How a thing moves: smooth random paths over T frames."""
 
     centre: np.ndarray
+    """(T, 2) pixels."""
     size: np.ndarray
+    """(T,) pixels of one thing unit."""
     angle: np.ndarray
+    """(T,) radians."""
     squeeze: np.ndarray
+    """(T, 2) factors of the two axes."""
     tilt: np.ndarray
+    """(T, 2) perspective, per thing unit."""
     ripple: float
+    """Amplitude of elastic warp, in pixels of a sprite."""
 
     def matrix(self, t: int) -> np.ndarray:
         """Return the 3x3 matrix from the thing's coordinates to pixels of frame t."""

@@ -22,7 +22,9 @@ class KnownPhoto:
     """A photo and the mask of some of its objects."""
 
     photo: Path
+    """File of the picture."""
     mask: Path
+    """File of its objects' numbers: 0 background, n object n."""
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the (H, W, 3) RGB photo and the (H, W) uint8 mask; raises SourceError."""
@@ -38,7 +40,9 @@ class Instance:
     """One object of a photo."""
 
     source: KnownPhoto
+    """The photo."""
     label: int
+    """Its number in the photo's mask, from 1."""
 
     def cut_out(self) -> np.ndarray:
         """Return the (h, w, 4) RGBA picture of the object."""

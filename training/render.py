@@ -35,14 +35,20 @@ SHEET_CLIPS = 8
 
 @dataclass(frozen=True)
 class Order:
-    """Which clips to render: those whose numbers are in `indices` share a scene."""
+    """Which clips to render."""
 
     out: Path
+    """Folder for them."""
     assets: Assets
+    """Folder with meshes/ and photos/."""
     indices: tuple[int, ...]
+    """Numbers of clips that share a scene."""
     seed: int
+    """Of all clips in the folder."""
     size: int
+    """Side of the images, in pixels."""
     frames: int
+    """Per clip."""
 
     def path(self, index: int) -> Path:
         return self.out / f'{index:06d}.npz'
@@ -50,14 +56,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Shot:
-    """How a clip is filmed.
-
-    view: path of (azimuth, elevation, roll, log of the distance, and the point looked at: 3) in
-    rad and metres over time. instants: (T, S) seconds of the sub-frames that make up a frame.
-    """
+    """How a clip is filmed."""
 
     view: CubicSpline
+    """Path of (azimuth, elevation, roll, log of the distance, and the point looked at: 3) in rad
+    and metres over time in seconds."""
     instants: np.ndarray
+    """(T, S) seconds of the sub-frames that make up a frame."""
 
 
 class Studio:

@@ -20,29 +20,31 @@ TOP_SPEEDS = np.array([2.5, 2.5, 2.5, 15, 15, 15])  # m/s and rad/s
 
 @dataclass(frozen=True)
 class Thing:
-    """Where a free body and its limbs are in a model.
-
-    qpos, dof: first address of the free joint in positions and velocities; those of the `hinges`
-    hinge joints follow. half: (3,) half sides of its box, metres.
-    """
+    """Where a free body and its limbs are in a model."""
 
     root: int
+    """Number of the body."""
     qpos: int
+    """First address of its free joint in positions; those of the hinges follow."""
     dof: int
+    """First address of its free joint in velocities; those of the hinges follow."""
     hinges: int
+    """How many hinge joints its limbs have."""
     half: np.ndarray
+    """(3,) half the sides of its box, metres."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A compiled model and its things.
-
-    labels: (G + 1,) uint8 number of the thing of every geom, from 1; 0 for those of the room.
-    """
+    """A room with things, compiled."""
 
     model: mujoco.MjModel
+    """Of G geoms."""
     things: list[Thing]
+    """Numbered from 1, in order."""
     labels: np.ndarray
+    """(G + 1,) uint8 number of the thing of every geom; 0 for those of the room, and last for
+    none."""
 
 
 def build_scene(assets: Assets, size: int, rng: np.random.Generator) -> Scene:
@@ -157,19 +159,20 @@ def _add_lights(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
 
 @dataclass(frozen=True)
 class Motion:
-    """How a thing starts and moves in a clip.
-
-    place (3,) metres, quat (4,), velocity (3,) m/s, spin (3,) rad/s in world axes: at time 0.
-    path: where a carried thing is at a time in seconds, else None and physics moves it.
-    swing: (3, J) amplitudes in rad, rates in rad/s and phases of its hinges.
-    """
+    """How a thing starts and moves in a clip, in world axes."""
 
     place: np.ndarray
+    """(3,) metres, at time 0."""
     quat: np.ndarray
+    """(4,) at time 0, w first."""
     velocity: np.ndarray
+    """(3,) metres per second, at time 0."""
     spin: np.ndarray
+    """(3,) rad/s, at time 0; that of a carried thing stays."""
     path: CubicSpline | None
+    """Where a carried thing is at a time in seconds; None where physics moves it."""
     swing: np.ndarray
+    """(3, J) amplitudes in rad, rates in rad/s and phases in rad of its hinges."""
 
 
 def draw_motions(

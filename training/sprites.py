@@ -16,21 +16,24 @@ SPRITE_SIDE = 128  # pixels of the longest side
 
 @dataclass(frozen=True)
 class Part:
-    """One rigid piece of a thing.
-
-    sprite: its picture. place: joint (x, y) on the thing. pivot: the point of the sprite, in
-    0..1 of its width and height, that sits on the joint. scale: thing units per longest side.
-    angle: radians at rest; swing: amplitude in radians, pace: swings per clip, phase: radians.
-    """
+    """One rigid piece of a thing."""
 
     sprite: np.ndarray
+    """(H, W, 4) uint8 RGBA, its picture."""
     place: tuple[float, float] = (0.0, 0.0)
+    """Joint (x, y) on the thing."""
     pivot: tuple[float, float] = (0.5, 0.5)
+    """The point (x, y) of the sprite, in 0..1 of its width and height, that sits on the joint."""
     scale: float = 1.0
+    """Thing units per longest side."""
     angle: float = 0.0
+    """Radians at rest."""
     swing: float = 0.0
+    """Amplitude in radians."""
     pace: float = 1.0
+    """Swings per clip."""
     phase: float = 0.0
+    """Radians."""
 
     def matrix(self, time: float) -> np.ndarray:
         """Return the 3x3 matrix from sprite pixels to the thing's coordinates; time in 0..1."""

@@ -81,17 +81,20 @@ def ellipse() -> Prompt:
 
 @dataclass(frozen=True)
 class Case:
-    """A file of reference outputs, and what they were made from.
-
-    shipped: whether it is in this repository. soft: with `soften_attention`.
-    """
+    """A file of reference outputs, and what they were made from."""
 
     name: str
+    """Of the file, without suffix."""
     model: str
+    """Name of the network."""
     prompt: Prompt
+    """On the first frame."""
     size: int = 512
+    """Side of the network's input and of the frames, in pixels; a multiple of 512."""
     shipped: bool = False
+    """Whether it is in this repository."""
     soft: bool = False
+    """With `soften_attention`."""
 
     @property
     def is_chaotic(self) -> bool:
@@ -129,12 +132,16 @@ CASES = [
 
 @dataclass(frozen=True)
 class Run:
-    """A tracked case: what the reference and the engine computed, and an object per frame."""
+    """A tracked case."""
 
     case: Case
+    """What was tracked."""
     reference: dict[str, np.ndarray]
+    """The arrays of the file, by their names."""
     engine: RecordingEngine
+    """With what it computed."""
     results: list
+    """The object's, of each frame."""
 
     def difference(self, key: str, value, over=np.max) -> float:
         value = to_host(value)

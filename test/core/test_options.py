@@ -24,6 +24,7 @@ class Lamp:
     color: str = option('', 'Its color.', choices=('', 'red'), live=False)
     place: str = option('hall', 'Where it stands.')
     serial: int = 0
+    """No option."""
 
     def __post_init__(self):
         check_options(self)

@@ -39,13 +39,18 @@ OUTPUTS = {
 
 @dataclass
 class Answer:
-    """What the node published for one image."""
+    """What the node published for one image, all of it with the image's header."""
 
     image: Image
+    """As it was sent."""
     objects: TrackedObjectArray
+    """Of ~/objects."""
     detections: Detection2DArray
+    """Of ~/detections."""
     label_image: Image
+    """Of ~/label_image."""
     overlay: Image
+    """Of ~/overlay."""
 
     @property
     def ids(self) -> list[int]:
