@@ -1,74 +1,24 @@
 """What CONTRIBUTING.md says of where things are is true: its files, and its walks through them."""
 
-import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
+from walks import GUIDE, PACKAGE, WALKS, Entries, definitions, not_entered
 
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.association import Detection, DetectionAssociation
 from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.session import Session
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / 'tam_ros'
 TRACKER = PACKAGE / 'tracker'
-GUIDE = (ROOT / 'CONTRIBUTING.md').read_text()
 SPAN = re.compile(r'`([^`\n]+)`')
-STEP = re.compile(r'^(\d+)\. (?:`([\w/]+\.py): ([\w.]+)`)?(.*)$', re.MULTILINE)
 MOST_STEPS = 10
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 PERIOD_NS = 33_000_000
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of a walk."""
-
-    number: int
-    """As it is written, from 1."""
-    file: str
-    """From the package's folder; empty where the step does not begin with a function."""
-    name: str
-    """Of the function, with its class before a dot."""
-    text: str
-    """What is said of it."""
-
-
-def read_walks() -> dict[str, list[Step]]:
-    """Return the steps of each walk, by its heading."""
-    section = GUIDE.split('\n## Four walks\n')[1].split('\n## ')[0]
-    walks = (part.split('\n', 1) for part in section.split('\n### ')[1:])
-    return {
-        title: [Step(int(number), *rest) for number, *rest in STEP.findall(text)]
-        for title, text in walks
-    }
-
-
-@cache
-def definitions(path: Path) -> dict[str, int]:
-    """Return the functions and classes of a file by their names, and on which lines they begin.
-
-    A decorated one begins with its first decorator.
-    """
-    return dict(_definitions(ast.parse(path.read_text()), ''))
-
-
-def _definitions(parent: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
-    for node in ast.iter_child_nodes(parent):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield prefix + node.name, min(n.lineno for n in (node, *node.decorator_list))
-            yield from _definitions(node, f'{prefix}{node.name}.')
-
-
-WALKS = read_walks()
 
 
 # -- files ----------------------------------------------------------------------------------
@@ -89,7 +39,7 @@ def named_paths() -> list[str]:
 
 
 def test_every_file_and_folder_that_the_guide_names_is_there():
-    bases = (ROOT, PACKAGE, TRACKER)
+    bases = (PACKAGE.parent, PACKAGE, TRACKER)
     paths = named_paths()
     assert 'tam_ros/model/' in paths
     assert 'tam_ros/digests.py' in paths
@@ -173,28 +123,13 @@ WAYS: dict[str, Callable[[Stream], None]] = {
 }
 
 
-def entered_in(call: Callable[[], None]) -> list[tuple[str, int]]:
-    """Return the functions that are entered in a call, in order, by their files and lines."""
-    entered = []
-
-    def note(frame, event, _) -> None:
-        if event == 'call':
-            entered.append((frame.f_code.co_filename, frame.f_code.co_firstlineno))
-
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-    # What is installed are links to the sources.
-    return [(str(Path(file).resolve()), line) for file, line in entered]
-
-
 @pytest.mark.parametrize('title', WAYS)
 def test_the_tracker_walks_as_the_guide_says(title):
-    stream = Stream()
-    entered = iter(entered_in(lambda: WAYS[title](stream)))
-    steps = [s for s in WALKS[title] if s.file.startswith('tracker/')]
-    lines = [definitions(PACKAGE / s.file)[s.name] for s in steps]
-    missing = [s for s, line in zip(steps, lines) if (str(PACKAGE / s.file), line) not in entered]
-    assert not missing, f'not entered after the step before it: {missing[0]}'
+    stream, entered = Stream(), []
+    sys.setprofile(Entries(entered.append))
+    try:
+        WAYS[title](stream)
+    finally:
+        sys.setprofile(None)
+    steps = [step for step in WALKS[title] if step.file.startswith('tracker/')]
+    assert not_entered(steps, entered) == []
