@@ -27,6 +27,7 @@ class DecodedFrame:
         if not all(choice.is_own for choice in choices):
             return np.stack([choice.observation.logits for choice in choices])
         rows = [choice.row for choice in choices]
+        # Indexing copies, on the device, and mostly all are chosen.
         is_all = rows == list(range(len(self.batch.presence_logits)))
         return self.batch.mask_logits if is_all else self.batch.mask_logits[rows]
 

@@ -39,6 +39,7 @@ class LateTracks:
             self._carry_last(history, options)
             frames_done += 1
             before, now = now, self._clock()
+            # The next is likely to take as long as the last.
             if (now - before) + (now - started) > budget_s:
                 break
         for track in self._objects.late:

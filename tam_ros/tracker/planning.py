@@ -16,7 +16,7 @@ def plan_memories(
     An object that is followed on several pathways is as many objects of the plan, one after the
     other.
     """
-    prompted_age = memories[0].limits.recent
+    prompted_age = memories[0].limits.recent  # networks have one embedding more for these
     planned = [(row, m, r) for row, m in zip(rows, memories) for r in m.recall(frame_index)]
     recalls = [recall for _, _, recall in planned]
     ages = [[prompted_age if age is None else age for _, age in r.memories] for r in recalls]

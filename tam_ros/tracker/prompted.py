@@ -65,6 +65,7 @@ class PromptedFrame:
         check_pixels(self.frame, answer, self.objects, self.options, object_id=track.object_id)
         track.label = label or track.label
         track.tentative &= tentative
+        # One that is owed on another frame would be lost: a track holds the last answer only.
         if track.owes_memory and self.frame.index != track.answer.observation.frame_index:
             remember_prompts(self.history, self.objects, self.tracking)
         if self.objects.is_late(track.object_id) or self._is_newest:
@@ -81,6 +82,7 @@ class PromptedFrame:
         """Let an object go on from this frame."""
         self.frame.note(track.object_id, track.observation)
         if not self._is_newest:
+            # At once, for it is carried on from this memory.
             self.tracking.remember_prompts(self.frame, [track])
             self.objects.add(track, is_late=True)
             return self._show_past(track)
@@ -96,6 +98,7 @@ class PromptedFrame:
         self.frame.note(track.object_id, answer.observation)
         track.motion = None
         newest = self.history.newest
+        # What a prompt on the newest frame was answered stands.
         if not track.memory.is_prompted(newest.index):
             track.visibility.start(answer.observation.sighting)
             with refusing_prompts():

@@ -91,6 +91,7 @@ class PromptDecoder:
     def _attended(self, frame: Frame, track: Track) -> Array | None:
         """Return features conditioned on what an object remembers of other frames, if anything."""
         if track.frame_index == frame.index:
+            # As it was decoded there; memories have the frame itself by now.
             return track.attended and track.attended.alone()
         memory = track.memory.beside(frame.index)
         if not memory.prompted:

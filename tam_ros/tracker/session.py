@@ -95,7 +95,7 @@ class Session:
         if verdict.step is Step.LEAVE_OUT:
             return FrameResult(stamp_ns, size_wh, (), left_out=verdict.why, remark=verdict.remark)
         reset_reason = self._follow_time(verdict)
-        self._remember_prompts()
+        self._remember_prompts()  # no click will refine them any more
         frame = self._encode(image_rgb, stamp_ns, verdict)
         self._track(frame, started)
         self.history.trim(self.options)  # of what objects were seen to be as well
@@ -183,7 +183,7 @@ class Session:
             self.history.clear()
             return verdict.why.text
         if verdict.step is Step.REWIND:
-            self._remember_prompts()
+            self._remember_prompts()  # while there is their frame
             self.history.clear()
             for track in self.tracked.values():
                 track.turn_back(verdict.time_ns)

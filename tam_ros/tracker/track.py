@@ -75,6 +75,7 @@ class Track:
     def go_on_from(self, answer: PromptAnswer) -> None:
         """Make a prompt's answer the newest that is known of the object."""
         seen = answer.observation
+        # What refines a frame's answer is decoded from the same features as that was.
         if self.attended and self.observation.frame_index != seen.frame_index:
             self.attended = None
         self.answer, self.observation = answer, seen

@@ -36,6 +36,7 @@ class Tracking:
             track.attended = Conditioned(attended, choices[0].row)
             verdict = self._see(track, choices[0].observation, options)
             frame.note(track.object_id, track.observation)
+            # That an object is absent is remembered, too, if its policy likes.
             if verdict is not Verdict.WITHHELD:
                 believed.append((track, choices))
         self._remember(frame, decoded, believed)
