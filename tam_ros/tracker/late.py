@@ -44,7 +44,7 @@ class LateTracks:
                 break
         for track in self._objects.late:
             if track.frame_index >= newest:
-                self._objects.add(track, is_late=False)
+                self._objects.arrive(track.object_id)
         self._is_slow = bool(self._objects.late) and frames_done == 1
 
     def _carry_last(self, history: History, options: SessionOptions) -> None:

@@ -102,6 +102,10 @@ class TrackedObjects(Mapping[int, Track]):
         """Objects on their way to the newest frame."""
         return [self._tracks[i] for i in sorted(self._late)]
 
+    def arrive(self, object_id: int) -> None:
+        """Note that an object has caught up, and is on time from now on."""
+        self._late.discard(object_id)
+
     def is_late(self, object_id: int) -> bool:
         """Return whether an object has not caught up yet."""
         return object_id in self._late

@@ -63,7 +63,7 @@ def test_late_objects_are_on_time_once_they_have_caught_up():
     assert list(objects.values()) == [on_time, late]
     assert objects.is_late(2)
     assert [objects.have_reached(i) for i in (3, 4)] == [True, False]
-    objects.add(late, is_late=False)
+    objects.arrive(late.object_id)
     assert (objects.on_time, objects.late) == ([on_time, late], [])
     assert objects.have_reached(9)
 
