@@ -60,7 +60,7 @@ class Track:
     motion: Motion | None = field(init=False, default=None)
     """As of the last frame that it was visible in."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.go_on_from(self.answer)
 
     def go_on_from(self, answer: PromptAnswer) -> None:
