@@ -56,6 +56,9 @@ class TruthEngine:
     def encode_memory(self, features, mask_logits, *, from_prompt):
         return np.array([self._owner(features, logits) for logits in mask_logits])
 
+    def device_memory_mb(self):
+        return 0.0
+
     def allocate_store(self, objects, slots, pointers):
         return TruthStore(objects, slots, pointers)
 
