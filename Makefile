@@ -57,6 +57,7 @@ test: setup .venv/all .venv-onnx/ready
 lint: .venv/lint
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@.venv/bin/lint-imports --no-logo --no-cache
+	@.venv/bin/mypy
 
 format: .venv/lint
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .

@@ -13,18 +13,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import onnxruntime
 import resident_memory
 import stages
 import torch
 from reference import STAGE_METHODS
 
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.onnx_engine import onnxruntime
 
-Row = dict[str, object]
+Row = dict[str, Any]
 FAILURES = (EngineError, ImportError, OSError, RuntimeError)  # RuntimeError: memory, compilers
 PACKAGES = ('torch', 'numpy', 'onnxruntime', 'opencv-python-headless', 'timm')
 ROOT = Path(__file__).parents[1]
@@ -72,8 +73,9 @@ def golden(options: Options) -> Iterator[Row]:
             command += ['test/core/test_golden.py', '-k', selection]
             command += ['-o', 'junit_family=xunit1', f'--junitxml={report}']
             environment = {**os.environ, 'DEVICE': options.device}
-            pipe = {'stdout': subprocess.PIPE, 'text': True}
-            run = subprocess.run(command, cwd=ROOT, env=environment, **pipe)
+            run = subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+            )
             if not report.exists():
                 yield {'who': f'golden: {selection}', 'error': run.stdout.strip()[-300:]}
                 continue
@@ -137,7 +139,7 @@ def _golden_row(case: ElementTree.Element) -> Row:
     row: Row = {'test': case.get('name'), 'outcome': outcome}
     for name in ('difference', 'bar'):
         row[name] = ', '.join(
-            p.get('value') for p in case.iter('property') if p.get('name') == name
+            p.get('value', '') for p in case.iter('property') if p.get('name') == name
         )
     return row
 
@@ -180,8 +182,10 @@ def _run(case: stages.Case, kind: str, options: Options, images_rgb: list[np.nda
 
 def _official(case: stages.Case, options: Options) -> Iterator[Row]:
     """Yield the times of the official code, where its checkout has a folder of its own."""
+    if options.reference is None or case.model == 'tam_nano':
+        return
     folder = options.reference / ('EdgeTAM' if case.model == 'edgetam' else 'EfficientTAM')
-    if case.model == 'tam_nano' or not folder.is_dir():
+    if not folder.is_dir():
         return
     _allow_tf32(False)
     images_rgb = stages.noise_frames(options.frames)

@@ -1,10 +1,11 @@
 """Tables of what `gpu.py` measured, as Markdown for README.md."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tables import table
 
-Row = dict[str, object]
+Row = dict[str, Any]
 STAGES = ('encode_image', 'attend_memory', 'decode_mask', 'encode_memory')
 SPEED = ('model', 'px', 'objects', 'who', *STAGES, 'stages', 'total', 'x official', 'MiB', 'IoU')
 GOLDEN = ('test', 'outcome', 'difference', 'bar')

@@ -112,7 +112,7 @@ def _await_answer(camera: Camera, executor, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + START_S
     while not camera.ages_ms:
         if process.poll() is not None:
-            raise RuntimeError(f'the node ended with {process.returncode}: {process.args}')
+            raise RuntimeError(f'the node ended with {process.returncode}: {process.args!r}')
         if time.monotonic() > deadline:
             raise TimeoutError(f'the node answered no frame within {START_S:g} s')
         executor.spin_once(timeout_sec=0.1)

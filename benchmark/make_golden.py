@@ -8,6 +8,7 @@ The arrays and their names are described in `test/golden/README.md`.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from float64 import float64
@@ -39,7 +40,8 @@ def record(tracker: ReferenceTracker, images_rgb: list[np.ndarray]) -> dict[str,
     """Return the arrays of all frames, float32."""
     state = tracker.start(images_rgb)
     tracker.prompt(state, 1, **official_arguments(CLICKS))
-    arrays, video = {}, []
+    arrays: dict[str, np.ndarray] = {}
+    video = []
     for t, timing in enumerate(tracker.track(state)):
         arrays |= _stages(tracker.returned, t)
         video.append(timing.logits[0, ::4, ::4])
@@ -80,7 +82,7 @@ def main() -> None:
         Image.fromarray(image).save(options.out / 'frames' / f'{t:02}.png', optimize=True)
     with float64():
         subject = Subject(options.model, 0, SIDE, options.soft)
-        arrays = record(subject.official(options.reference), images_rgb)
+        arrays: dict[str, Any] = record(subject.official(options.reference), images_rgb)
     name = f'{options.model}_{SIDE}{"_soft" if options.soft else ""}_clicks.npz'
     np.savez_compressed(options.out / name, **arrays)
 

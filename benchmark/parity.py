@@ -21,8 +21,14 @@ def measure(case: Case, images_rgb: list[np.ndarray], checkout: Path, threads: i
     """Print per frame how far the objects' logits at video size are apart, at most."""
     network = case.calm_network()
     arrays = {key: value.numpy().copy() for key, value in network.state_dict().items()}
-    sizes = {'model': case.model, 'image_size': case.image_size}
-    reference = ReferenceTracker(checkout, arrays, **sizes, threads=threads, float32_memory=True)
+    reference = ReferenceTracker(
+        checkout,
+        arrays,
+        model=case.model,
+        image_size=case.image_size,
+        threads=threads,
+        float32_memory=True,
+    )
     expected = reference.run(images_rgb, case.clicks_xy)
     for t, logits in enumerate(ours(network, case, images_rgb)):
         difference = np.abs(logits - expected[t].logits).max()

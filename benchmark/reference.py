@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class ReferenceTracker:
         self._predictor.to(self.device)
         if is_edgetam:
             loop_perceiver_over_objects(self._predictor.spatial_perceiver)
-        self.returned: dict[str, object] = {}  # by stage, what the newest call gave
+        self.returned: dict[str, Any] = {}  # by stage, what the newest call gave
         for stage, name in STAGE_METHODS.items():
             setattr(self._predictor, name, self._timed(stage, getattr(self._predictor, name)))
 
@@ -140,21 +141,21 @@ class ReferenceTracker:
             self._torch.cuda.synchronize(self.device)
 
 
-def import_edgetam(checkout: Path) -> ModuleType:
+def import_edgetam(checkout: Path) -> Any:
     """Import the official video predictor's module, with a trunk that downloads nothing."""
     video = _import_from(checkout, 'sam2.sam2_video_predictor')
-    trunk = importlib.import_module('sam2.modeling.backbones.timm')
+    trunk: Any = importlib.import_module('sam2.modeling.backbones.timm')
     create = importlib.import_module('timm.models').create_model
     trunk.create_model = lambda name, **options: create(name, **{**options, 'pretrained': False})
     return video
 
 
-def import_efficienttam(checkout: Path) -> ModuleType:
+def import_efficienttam(checkout: Path) -> Any:
     """Import the official video predictor's module."""
     return _import_from(checkout, 'efficient_track_anything.efficienttam_video_predictor')
 
 
-def _import_from(checkout: Path, name: str) -> ModuleType:
+def _import_from(checkout: Path, name: str) -> Any:
     file = checkout / f'{name.replace(".", "/")}.py'
     if not file.is_file():
         raise FileNotFoundError(f'no {file}')
@@ -248,11 +249,16 @@ def main() -> None:
         parser.add_argument(f'--{option}', type=int, default=default)
     args = parser.parse_args()
     weights = runpy.run_path(str(args.weights_module))['state_dict'](args.model)
-    sizes = {'model': args.model, 'image_size': args.image_size, 'threads': args.threads}
-    tracker = ReferenceTracker(args.checkout, weights, **sizes)
+    tracker = ReferenceTracker(
+        args.checkout,
+        weights,
+        model=args.model,
+        image_size=args.image_size,
+        threads=args.threads,
+    )
     shape = (args.frames, 720, 1280, 3)
     images_rgb = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    clicks_xy = [((number + 0.5) * 1280 / args.objects, 360) for number in range(args.objects)]
+    clicks_xy = [((number + 0.5) * 1280 / args.objects, 360.0) for number in range(args.objects)]
     for name, milliseconds in median_ms(tracker.run(images_rgb, clicks_xy)).items():
         print(f'{name:14} {milliseconds:8.1f} ms')
 

@@ -27,9 +27,9 @@ from tam_ros.engine.base import Decoded, EngineSpec
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.prompts import Prompt
 from tam_ros.ros.conversions import array_to_image
-from tam_ros.ros.decoding import image_to_rgb
+from tam_ros.ros.decoding import ImageOptions, image_to_rgb
 from tam_ros.ros.node import TrackerNode
-from tam_ros.ros.parameters import image_options
+from tam_ros.ros.parameters import read_options
 from tam_ros.tracker.session import Session
 
 SIDE = 256
@@ -121,7 +121,7 @@ def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, flo
         start = time.perf_counter()
         msg = deserialize_message(serialized, Image)
         received = time.perf_counter()
-        image_rgb = image_to_rgb(msg, image_options(node))
+        image_rgb = image_to_rgb(msg, read_options(node, ImageOptions))
         decoded = time.perf_counter()
         frame = session.step(image_rgb, (t + 1) * 33_000_000)
         if t == 0:

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ class Answer:
     def distance(self, other: 'Answer') -> tuple[float, float]:
         """Return the greatest absolute difference of pointers and of logits."""
         pairs = (self.pointer, other.pointer), (self.logits, other.logits)
-        return tuple(float(np.abs(a - b).max()) for a, b in pairs)
+        pointers, logits = (float(np.abs(a - b).max()) for a, b in pairs)
+        return pointers, logits
 
 
 def texture(side: int) -> np.ndarray:
@@ -73,7 +75,7 @@ class RecordingEngine:
 
     def __init__(self, engine: TorchEngine):
         self._engine = engine
-        self.decoded: Decoded | None = None
+        self.decoded: Decoded  # once something has been
 
     def __getattr__(self, name: str):
         return getattr(self._engine, name)
@@ -115,7 +117,7 @@ def official_arguments(prompt: Prompt) -> dict:
     """Return a prompt as arguments of the official code."""
     if prompt.mask is not None:
         return {'mask': prompt.mask}
-    arguments = {}
+    arguments: dict[str, Any] = {}
     if len(prompt.points_xy):
         arguments |= {'points': prompt.points_xy.tolist(), 'labels': prompt.point_labels.tolist()}
     if prompt.box_xyxy is not None:
@@ -148,9 +150,14 @@ class Subject:
         """Return the official model with the same weights."""
         state = self.network().state_dict()
         arrays = {key: value.numpy().astype(np.float32) for key, value in state.items()}
-        sizes = {'model': self.model, 'image_size': self.size}
-        threads = torch.get_num_threads()
-        return ReferenceTracker(checkout, arrays, **sizes, threads=threads, float32_memory=True)
+        return ReferenceTracker(
+            checkout,
+            arrays,
+            model=self.model,
+            image_size=self.size,
+            threads=torch.get_num_threads(),
+            float32_memory=True,
+        )
 
 
 def measure(subject: Subject, checkout: Path | None) -> Iterator[tuple[str, dict[str, tuple]]]:

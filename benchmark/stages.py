@@ -8,6 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,11 +18,11 @@ from tables import print_head, print_row
 from tam_ros.engine.export import Origin, export_network, without_complex_tables
 from tam_ros.engine.onnx_engine import OnnxEngine
 from tam_ros.engine.onnx_graph import parse_device
-from tam_ros.engine.torch_engine import TorchEngine, build_network
+from tam_ros.engine.torch_engine import TorchEngine, TorchPrecision, build_network
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
 from tam_ros.model.reproducible import soften_attention
-from tam_ros.networks import MODELS, NetworkConfig
+from tam_ros.networks import MODELS, ModelConfig
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE
@@ -67,7 +68,7 @@ class Case:
     """How many are tracked."""
 
     @property
-    def config(self) -> NetworkConfig:
+    def config(self) -> ModelConfig:
         """The network's configuration."""
         return replace(MODELS[self.model], image_size=self.image_size)
 
@@ -83,7 +84,7 @@ class Case:
 
 
 @functools.cache
-def _calm_network(config: NetworkConfig) -> TrackingNetwork:
+def _calm_network(config: ModelConfig) -> TrackingNetwork:
     network = build_network(config, REPRODUCIBLE)
     soften_attention(network)
     return network
@@ -117,9 +118,10 @@ def make_engine(case: Case, kind: str, device: str, threads: int):
         parse_device(device)  # before the export, which takes a minute
     network = case.calm_network()
     if kind.endswith(COMPILED):
-        return compiled_engine(network, device, kind.removesuffix(COMPILED))
+        return compiled_engine(network, device, cast(TorchPrecision, kind.removesuffix(COMPILED)))
     if kind != 'onnx':
-        return TorchEngine(network, mode='benchmark', device=device, precision=kind)
+        precision = cast(TorchPrecision, kind)  # what is none, the engine refuses
+        return TorchEngine(network, mode='benchmark', device=device, precision=precision)
     folder = Path(tempfile.mkdtemp(prefix='onnx_'))
     try:
         export_network(network, Origin(case.model, REPRODUCIBLE), folder, report=lambda _: None)
@@ -128,11 +130,14 @@ def make_engine(case: Case, kind: str, device: str, threads: int):
         shutil.rmtree(folder)
 
 
-def compiled_engine(network: TrackingNetwork, device: str, precision: str) -> TorchEngine:
+def compiled_engine(
+    network: TrackingNetwork, device: str, precision: TorchPrecision
+) -> TorchEngine:
     """Return an engine whose stages are compiled; packed layers would stand in the way."""
     fuse(network, values=False)
-    options = {'device': device, 'precision': precision}
-    engine = TorchEngine(network, mode='benchmark', fused=False, **options)
+    engine = TorchEngine(
+        network, mode='benchmark', device=device, precision=precision, fused=False
+    )
     without_complex_tables(network)
     for stage in STAGE_METHODS:
         setattr(network, stage, torch.compile(getattr(network, stage), dynamic=False))
@@ -163,7 +168,7 @@ def run_ours(case: Case, images_rgb: list[np.ndarray], engine) -> Run:
 
 def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     """Return the IoU of all masks of two runs together."""
-    return np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1)
+    return int(np.count_nonzero(a & b)) / max(int(np.count_nonzero(a | b)), 1)
 
 
 def run_reference(
@@ -180,8 +185,14 @@ def run_reference(
     autocast: to bfloat16, as its own examples run it on a GPU.
     """
     arrays = {key: value.numpy() for key, value in case.calm_network().state_dict().items()}
-    sizes = {'model': case.model, 'image_size': case.image_size}
-    tracker = ReferenceTracker(checkout, arrays, **sizes, threads=threads, device=device)
+    tracker = ReferenceTracker(
+        checkout,
+        arrays,
+        model=case.model,
+        image_size=case.image_size,
+        threads=threads,
+        device=device,
+    )
     narrow = torch.autocast(tracker.device.type, torch.bfloat16)
     with narrow if autocast else contextlib.nullcontext():
         return median_ms(tracker.run(images_rgb, case.clicks_xy))

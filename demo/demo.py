@@ -224,7 +224,8 @@ def announce(plan: Plan) -> None:
 def export_network(plan: Plan) -> str:
     """Export the network for ONNX Runtime; returns the folder."""
     try:
-        from tam_ros.engine.export import ExportError, export  # slow, and only needed here
+        from tam_ros.engine.export import export  # slow, and only needed here
+        from tam_ros.engine.tracing import ExportError
     except ModuleNotFoundError as error:
         raise DemoError(
             f'making graphs for ONNX Runtime needs PyTorch ({error}): run `make .venv/torch`'

@@ -31,7 +31,7 @@ class Film:
         """Show frame number index of the camera from its own time on."""
         frame = _with_caption(overlay_rgb[..., ::-1], [caption, self._notice])
         if self._writer is None:
-            self._open(frame)
+            self._writer = self._open(frame)
         else:
             self._write_until(index)
         self._shown = frame
@@ -41,17 +41,19 @@ class Film:
     def close(self, last_index: int) -> None:
         """Show the last answer up to a frame of the camera, and finish the file."""
         self._write_until(last_index + 1)
-        self._writer.release()
+        if self._writer is not None:
+            self._writer.release()
 
-    def _open(self, frame: np.ndarray) -> None:
+    def _open(self, frame: np.ndarray) -> cv2.VideoWriter:
         size_wh = (frame.shape[1], frame.shape[0])
         codec = cv2.VideoWriter_fourcc(*'mp4v')
-        self._writer = cv2.VideoWriter(str(self.path), codec, self._rate_hz, size_wh)
+        return cv2.VideoWriter(str(self.path), codec, self._rate_hz, size_wh)
 
     def _write_until(self, index: int) -> None:
         for _ in range(self._shown_from, index):
-            self._writer.write(self._shown)
-            self._written += 1
+            if self._writer is not None:
+                self._writer.write(self._shown)
+                self._written += 1
 
 
 def _with_caption(image_bgr: np.ndarray, lines: list[str]) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def as_array(value, name: str) -> np.ndarray:
+def as_array(value: object, name: str) -> np.ndarray:
     """Return lists, images of Pillow, or tensors on any device as an array of real numbers.
 
     Raises ValueError, which names the value, for anything else.

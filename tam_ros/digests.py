@@ -16,7 +16,7 @@ def git_blob_id(path: Path) -> str:
     return _digest(path, hashlib.sha1(f'blob {path.stat().st_size}\0'.encode()))
 
 
-def _digest(path: Path, digest) -> str:
+def _digest(path: Path, digest: 'hashlib._Hash') -> str:
     with path.open('rb') as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)

@@ -13,6 +13,8 @@ import numpy as np
 
 HOLE_LOGIT = 0.1  # a filled hole becomes just inside
 
+Window = tuple[slice, slice]  # rows, columns
+
 
 @dataclass(frozen=True)
 class MaskCrop:
@@ -66,8 +68,8 @@ def tight_crop(x0: int, y0: int, mask: np.ndarray) -> MaskCrop | None:
     if not len(rows):
         return None
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
-    return MaskCrop(tuple(int(v) for v in box), mask[top:bottom, left:right].copy())
+    box = (int(x0 + left), int(y0 + top), int(x0 + right), int(y0 + bottom))
+    return MaskCrop(box, mask[top:bottom, left:right].copy())
 
 
 def upsample_around_mask(logits: np.ndarray, size_wh: tuple[int, int]) -> LogitCrop | None:
@@ -113,14 +115,15 @@ def resolve_overlaps(crops: Mapping[int, LogitCrop]) -> dict[int, MaskCrop | Non
     return {key: crop.tight(keep[key]) for key, crop in crops.items()}
 
 
-def _shared_windows(a: LogitCrop, b: LogitCrop):
+def _shared_windows(a: LogitCrop, b: LogitCrop) -> tuple[Window, Window] | None:
     """Return the slices of the common pixels in a and in b, or None."""
     x0, y0 = max(a.x0, b.x0), max(a.y0, b.y0)
     x1 = min(a.x0 + a.logits.shape[1], b.x0 + b.logits.shape[1])
     y1 = min(a.y0 + a.logits.shape[0], b.y0 + b.logits.shape[0])
     if x0 >= x1 or y0 >= y1:
         return None
-    return tuple(np.s_[y0 - c.y0 : y1 - c.y0, x0 - c.x0 : x1 - c.x0] for c in (a, b))
+    in_a, in_b = (np.s_[y0 - c.y0 : y1 - c.y0, x0 - c.x0 : x1 - c.x0] for c in (a, b))
+    return in_a, in_b
 
 
 def fill_small_holes(logits: np.ndarray, max_area: int = 8) -> np.ndarray:

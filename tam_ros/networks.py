@@ -35,7 +35,7 @@ class NetworkConfig:
     resampling: Resampling = 'bicubic'
     """How images came to its size when it was trained, so how they should now."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.image_size <= 0 or self.image_size % self.step:
             raise ValueError(
                 f'image_size {self.image_size} does not fit this network: use a multiple of '
@@ -55,6 +55,11 @@ class NetworkConfig:
     @property
     def dense_tokens(self) -> int:
         """Tokens that follow them, for dense propagation."""
+        return 0
+
+    @property
+    def match_dim(self) -> int:
+        """Channels of a key of dense propagation."""
         return 0
 
     @property
@@ -182,6 +187,7 @@ class EfficientTAMConfig(NetworkConfig):
         return bool(self.pooling)
 
 
+ModelConfig = EdgeTAMConfig | EfficientTAMConfig
 TAM_NANO = EdgeTAMConfig(
     image_size=384,
     widths=(32, 64, 128, 256),
@@ -198,7 +204,7 @@ TAM_NANO = EdgeTAMConfig(
 )
 SMALL = EfficientTAMConfig(trunk_width=384, trunk_heads=6)
 TINY = EfficientTAMConfig()
-MODELS: dict[str, NetworkConfig] = {
+MODELS: dict[str, ModelConfig] = {
     'edgetam': EdgeTAMConfig(),
     'tam_nano': TAM_NANO,
     'efficienttam_s': SMALL,

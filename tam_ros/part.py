@@ -31,7 +31,7 @@ class Part:
     def __enter__(self) -> 'Part':
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     @property

@@ -14,7 +14,7 @@ Resampling = Literal['bicubic', 'area']
 MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
 
 
-def check_image(image_rgb) -> np.ndarray:
+def check_image(image_rgb: object) -> np.ndarray:
     """Return a (H, W, 3) uint8 image, also from Pillow or a tensor; raises ValueError."""
     image = as_array(image_rgb, 'image')
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:

@@ -6,13 +6,18 @@ Knows nothing of networks or of ROS; coordinates are image pixels, x right, y do
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tam_ros.arrays import as_array, shape_of
 
 BACKGROUND, OBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
 LONGEST_LABEL = 256  # characters; it goes out with every frame, and is drawn in it
+
+Box = tuple[float, float, float, float]
+Value = TypeVar('Value')
 
 
 class PromptError(ValueError):
@@ -26,41 +31,47 @@ class Prompt:
     Arrays may be given as lists, tensors or images of Pillow as well.
     """
 
-    points_xy: np.ndarray | None = None
+    points_xy: np.ndarray
     """(N, 2) float32 clicks in pixels, 0 <= x < width, 0 <= y < height.
 
     Given (2,) is one click, None is none.
     """
-    point_labels: np.ndarray | None = None
+    point_labels: np.ndarray
     """(N,) int64, 1 on the object, 0 on the background; given None, all are on the object."""
-    box_xyxy: tuple[float, float, float, float] | None = None
+    box_xyxy: Box | None
     """x0, y0, x1, y1 in pixels, x1 and y1 just outside the object; None for no box.
 
     May be given as (1, 4) or as its two corners, (2, 2), too.
     """
-    mask: np.ndarray | None = None
+    mask: np.ndarray | None
     """(height, width) bool or int, not 0 at the object's pixels; None for no mask.
 
     Excludes clicks and box. Further axes of length 1 are dropped.
     """
-    stamp_ns: int | None = None
+    stamp_ns: int | None
     """Time of the frame that the prompt was made on; None for the newest."""
 
-    def __post_init__(self):
-        points = _read_points(self.points_xy)
-        labels = self.point_labels
-        labels = np.full(len(points), OBJECT) if labels is None else _read_labels(labels)
-        object.__setattr__(self, 'points_xy', points)
-        object.__setattr__(self, 'point_labels', labels)
-        if self.box_xyxy is not None:
-            object.__setattr__(self, 'box_xyxy', _read_box(self.box_xyxy))
-        if self.mask is not None:
-            object.__setattr__(self, 'mask', _read_mask(self.mask))
-        if self.stamp_ns is not None:
-            object.__setattr__(self, 'stamp_ns', _read(check_stamp, self.stamp_ns))
+    def __init__(
+        self,
+        points_xy: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        box_xyxy: ArrayLike | None = None,
+        mask: object = None,
+        stamp_ns: SupportsIndex | None = None,
+    ):
+        points = _read_points(points_xy)
+        read = {
+            'points_xy': points,
+            'point_labels': _read_labels(point_labels, len(points)),
+            'box_xyxy': None if box_xyxy is None else _read_box(box_xyxy),
+            'mask': None if mask is None else _read_mask(mask),
+            'stamp_ns': None if stamp_ns is None else _read(check_stamp, stamp_ns),
+        }
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
 
-def _read(read: Callable, *arguments):
+def _read(read: Callable[..., Value], *arguments: object) -> Value:
     """Return what is read from a user's value; what is wrong with it is wrong with the prompt."""
     try:
         return read(*arguments)
@@ -68,7 +79,7 @@ def _read(read: Callable, *arguments):
         raise PromptError(str(error)) from error
 
 
-def _read_points(value) -> np.ndarray:
+def _read_points(value: ArrayLike | None) -> np.ndarray:
     """Return (N, 2) float32 points."""
     if value is None:
         return np.zeros((0, 2), np.float32)
@@ -80,8 +91,10 @@ def _read_points(value) -> np.ndarray:
     return points.reshape(-1, 2).astype(np.float32)
 
 
-def _read_labels(value) -> np.ndarray:
-    """Return (N,) int64 labels."""
+def _read_labels(value: ArrayLike | None, points: int) -> np.ndarray:
+    """Return (N,) int64 labels; not given, every point is on the object."""
+    if value is None:
+        return np.full(points, OBJECT)
     labels = _read(as_array, value, 'point_labels')
     if labels.ndim > 1:
         raise PromptError(f'point_labels has {shape_of(labels)}: give (N,), one for each point')
@@ -90,14 +103,15 @@ def _read_labels(value) -> np.ndarray:
     return labels.reshape(-1).astype(np.int64)
 
 
-def _read_box(value) -> tuple[float, float, float, float]:
+def _read_box(value: ArrayLike) -> Box:
     box = _read(as_array, value, 'box_xyxy')
     if box.shape not in ((4,), (1, 4), (2, 2)):
         raise PromptError(f'box_xyxy has {shape_of(box)}: give one box as (4,): x0, y0, x1, y1')
-    return tuple(box.reshape(4).tolist())
+    x0, y0, x1, y1 = box.reshape(4).tolist()
+    return x0, y0, x1, y1
 
 
-def _read_mask(value) -> np.ndarray:
+def _read_mask(value: object) -> np.ndarray:
     """Return a (height, width) bool or int mask, none of whose pixels has been looked at."""
     mask = _read(as_array, value, 'mask')
     sides = tuple(n for n in mask.shape if n != 1)
@@ -111,7 +125,7 @@ def _read_mask(value) -> np.ndarray:
     return mask.reshape(shape)
 
 
-def check_stamp(stamp_ns) -> int:
+def check_stamp(stamp_ns: SupportsIndex) -> int:
     """Return a stamp as an int; raises ValueError for anything but whole nanoseconds."""
     try:
         return operator.index(stamp_ns)
@@ -145,7 +159,7 @@ def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> P
     is_new: whether it starts an object, which background clicks alone cannot do.
     """
     if prompt.mask is not None:
-        return replace(prompt, mask=_check_mask(prompt, size_wh))
+        return replace(prompt, mask=_check_mask(prompt, prompt.mask, size_wh))
     if not len(prompt.points_xy) and prompt.box_xyxy is None:
         raise PromptError('the prompt is empty: give points, a box or a mask')
     _check_points(prompt, size_wh)
@@ -159,18 +173,18 @@ def check_prompt(prompt: Prompt, size_wh: tuple[int, int], *, is_new: bool) -> P
     return prompt
 
 
-def _check_mask(prompt: Prompt, size_wh: tuple[int, int]) -> np.ndarray:
+def _check_mask(prompt: Prompt, mask: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """Return the mask as bool; its size is compared before any pixel."""
     width, height = size_wh
     if len(prompt.points_xy) or prompt.box_xyxy is not None:
         raise PromptError('a mask excludes points and a box: give either')
-    if prompt.mask.shape != (height, width):
-        got = 'x'.join(map(str, prompt.mask.shape[::-1]))
+    if mask.shape != (height, width):
+        got = 'x'.join(map(str, mask.shape[::-1]))
         raise PromptError(f'the mask is {got}, the image {width}x{height}: give the image size')
-    mask = prompt.mask != 0
-    if not mask.any():
+    inside: np.ndarray = mask != 0
+    if not inside.any():
         raise PromptError('the mask is empty: set the pixels of the object to a non-zero value')
-    return mask
+    return inside
 
 
 def _check_points(prompt: Prompt, size_wh: tuple[int, int]) -> None:
@@ -189,7 +203,7 @@ def _check_points(prompt: Prompt, size_wh: tuple[int, int]) -> None:
             raise PromptError(f'point label {label} is unknown: use 1 (object) or 0 (background)')
 
 
-def _clip_box(box_xyxy, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
+def _clip_box(box_xyxy: Box, size_wh: tuple[int, int]) -> Box:
     width, height = size_wh
     text = '({:g}, {:g}, {:g}, {:g})'.format(*box_xyxy)
     if not np.isfinite(box_xyxy).all():
@@ -216,7 +230,9 @@ def merge_prompts(earlier: Prompt | None, later: Prompt) -> Prompt:
     )
 
 
-def network_points(prompt: Prompt, size_wh: tuple[int, int], side: int):
+def network_points(
+    prompt: Prompt, size_wh: tuple[int, int], side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return ((N, 2) float32 points in network pixels, (N,) int64 labels), box corners first."""
     points, labels = prompt.points_xy, prompt.point_labels
     if prompt.box_xyxy is not None:

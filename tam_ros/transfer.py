@@ -3,13 +3,14 @@
 Knows no checkpoints: whether the content is right, its caller must tell.
 """
 
-import http.client
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from typing import IO
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -58,7 +59,7 @@ def fetch(source: Source, part: Part) -> None:
             _receive(source, part, done)
         except ResumeRefusedError:
             _receive(source, part, 0)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise TransferError(str(error) or type(error).__name__) from error
 
 
@@ -85,7 +86,7 @@ def _receive(source: Source, part: Part, done: int) -> None:
         raise TransferError(f'connection ended after {part.size:,} of {total:,} bytes')
 
 
-def _request(source: Source, done: int, tag: str):
+def _request(source: Source, done: int, tag: str) -> HTTPResponse:
     headers = {'Range': f'bytes={done}-'} if done else {}
     if done and tag:
         headers['If-Range'] = tag
@@ -100,7 +101,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, schemes: Sequence[str]):
         self._schemes = schemes
 
-    def redirect_request(self, request, file, code, message, headers, url):
+    def redirect_request(
+        self,
+        request: urllib.request.Request,
+        file: IO[bytes],
+        code: int,
+        message: str,
+        headers: HTTPMessage,
+        url: str,
+    ) -> urllib.request.Request | None:
         """Return the next request; raises TransferError for a scheme that is not allowed."""
         _check_scheme(url, self._schemes)
         return super().redirect_request(request, file, code, message, headers, url)
@@ -112,12 +121,12 @@ def _check_scheme(url: str, schemes: Sequence[str]) -> None:
         raise TransferError(f'{url} is not followed: only {", ".join(schemes)} is allowed')
 
 
-def _check_range(response, done: int, tag: str) -> None:
+def _check_range(response: HTTPResponse, done: int, tag: str) -> None:
     """Raise ResumeRefusedError unless a partial answer goes on where the part ends."""
     given = response.headers.get('Content-Range') or ''
     match = re.fullmatch(r'bytes (\d+)-(\d+)/(\d+|\*)', given)
-    goes_on = bool(match) and int(match[1]) == done > 0
-    is_whole = bool(match) and match[3] in ('*', str(int(match[2]) + 1))
+    goes_on = match is not None and int(match[1]) == done > 0
+    is_whole = match is not None and match[3] in ('*', str(int(match[2]) + 1))
     new_tag = response.headers.get('ETag')
     if not (goes_on and is_whole) or (tag and new_tag and tag != new_tag):
         raise ResumeRefusedError(
@@ -125,7 +134,7 @@ def _check_range(response, done: int, tag: str) -> None:
         )
 
 
-def _total_bytes(response, source: Source, done: int) -> int:
+def _total_bytes(response: HTTPResponse, source: Source, done: int) -> int:
     """Return the size that a file will have, 0 if the server does not say; it is checked."""
     length = response.headers.get('Content-Length')
     if length is None:
@@ -148,7 +157,7 @@ def _too_large(source: Source, size: int) -> TransferError:
     return TransferError(f'it has {size:,} bytes or more, expected {source.most_bytes:,} at most')
 
 
-def _chunks(response) -> Iterator[bytes]:
+def _chunks(response: HTTPResponse) -> Iterator[bytes]:
     while chunk := response.read(CHUNK_BYTES):
         yield chunk
 

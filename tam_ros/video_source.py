@@ -103,7 +103,7 @@ def _thinned(frames: Iterator[Frame], rate_hz: float) -> Iterator[Frame]:
 class Pace:
     """Says when frames are due: by their times from the first on; a late one delays the rest."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._start_s = -math.inf
 
     def wait_s(self, time_s: float, now_s: float) -> float:
@@ -153,7 +153,7 @@ def _live_frames(name: str, capture: cv2.VideoCapture) -> Iterator[Frame]:
 def open_video(path: Path) -> Source:
     """Open a video file; raises SourceError, also for one without frames."""
     capture = _capture(path)
-    stamps_s = []
+    stamps_s: list[float] = []
     while len(stamps_s) < PROBED_FRAMES and capture.grab():
         stamps_s.append(_stamp_s(capture))
     if not stamps_s:

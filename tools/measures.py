@@ -136,10 +136,17 @@ def measure(root: Path) -> list[Measure]:
     return [*rows, Measure('import contracts', AT_LEAST, contracts, None)]
 
 
+def _length(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def functions(modules: Sequence[Module]) -> list[Piece]:
     """Return all functions, nested ones too, the longest first."""
     return _longest_first(
-        Piece(node.end_lineno - node.lineno + 1, f'{m.path}:{node.lineno} {node.name}')
+        Piece(
+            _length(node),
+            f'{m.path}:{node.lineno} {node.name}',
+        )
         for m in modules
         for node in m.definitions
         if not isinstance(node, ast.ClassDef)
@@ -198,7 +205,7 @@ def undocumented_classes(modules: Sequence[Module]) -> Figure:
 def undocumented_fields(node: ast.ClassDef) -> list[str]:
     """Return the names of a dataclass' fields that no docstring follows, but for options."""
     return [
-        field.target.id
+        ast.unparse(field.target)
         for field, beneath in zip(node.body, [*node.body[1:], None])
         if isinstance(field, ast.AnnAssign)
         and _is_field(field)

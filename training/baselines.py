@@ -12,7 +12,7 @@ import numpy as np
 from tam_ros.evaluation.clips import Masks
 from tam_ros.evaluation.trackers import Tracker
 from tam_ros.evaluation.truth_prompts import PromptKind
-from tam_ros.prompts import Prompt
+from tam_ros.prompts import Prompt, PromptError
 
 COLOR_ITERATIONS = 3
 BORDER_PART = 0.25  # of a box's sides: background around it for GrabCut to learn from
@@ -36,7 +36,7 @@ class CopyTracker(Tracker):
         pass
 
     def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
-        self._masks |= {key: prompt.mask for key, prompt in prompts.items()}
+        self._masks |= {key: p.mask for key, p in prompts.items() if p.mask is not None}
         return set()
 
     def masks(self) -> Masks:
@@ -68,7 +68,8 @@ class FlowTracker(Tracker):
         self._gray = gray
 
     def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
-        self._soft_masks |= {key: p.mask.astype(np.float32) for key, p in prompts.items()}
+        given = {key: p.mask for key, p in prompts.items() if p.mask is not None}
+        self._soft_masks |= {key: mask.astype(np.float32) for key, mask in given.items()}
         return set()
 
     def masks(self) -> Masks:
@@ -108,12 +109,14 @@ class BoxTracker(Tracker):
         return dict(self._masks)
 
     def _start_one(self, image: np.ndarray, key: int, prompt: Prompt) -> np.ndarray:
-        if prompt.mask is None:
+        if prompt.mask is not None:
+            box_xywh = cv2.boundingRect(prompt.mask.astype(np.uint8))
+            colors = learn_colors(image, prompt.mask)
+        elif prompt.box_xyxy is not None:
             x0, y0, x1, y1 = (round(v) for v in prompt.box_xyxy)
             box_xywh, colors = (x0, y0, x1 - x0, y1 - y0), None
         else:
-            box_xywh = cv2.boundingRect(prompt.mask.astype(np.uint8))
-            colors = learn_colors(image, prompt.mask)
+            raise PromptError('csrt has no use for clicks: give a mask or a box')
         self._trackers[key] = cv2.TrackerCSRT_create()
         self._trackers[key].init(image, box_xywh)
         self._colors[key] = colors
@@ -188,7 +191,7 @@ def _window(box: Box) -> tuple[slice, slice]:
 
 def _fewest_pixels(inside: np.ndarray) -> int:
     """Return how many pixels the smaller of inside and outside has."""
-    count = np.count_nonzero(inside)
+    count = int(np.count_nonzero(inside))
     return min(count, inside.size - count)
 
 

@@ -74,10 +74,11 @@ def reliability(records: Sequence[Record]) -> Reliability:
 
 def presence_logits(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     """Return the presence logits where the object was there, and where it was not."""
-    return tuple(
+    there, away = (
         np.array([r.confidence.presence_logit for r in records if r.is_present == is_present])
         for is_present in (True, False)
     )
+    return there, away
 
 
 def presence_precision_recall(records: Sequence[Record]) -> tuple[float, float]:

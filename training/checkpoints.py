@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from tam_ros.model.checkpoint import read_state_dict
-from tam_ros.networks import MODELS, EdgeTAMConfig
+from tam_ros.networks import TAM_NANO, EdgeTAMConfig
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_model(path: Path) -> tuple[EdgeTAMConfig, dict[str, torch.Tensor]]:
     """Return the shape and the mean weights of a checkpoint; a weights file is of tam_nano."""
     if path.suffix == '.safetensors':
         weights = {key: value.float() for key, value in read_state_dict(path).items()}
-        return MODELS['tam_nano'], weights
+        return TAM_NANO, weights
     checkpoint = load_checkpoint(path)
     return checkpoint.model, checkpoint.average
 

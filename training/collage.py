@@ -25,14 +25,14 @@ def film_clip(
     """Cut a clip out of a film; things may move over it, or an object of another film."""
 
     def cut() -> Clip:
-        return vary(rng, films[rng.integers(len(films))], frames, side, longest_gap=FILM_GAP)
+        return vary(rng, films[int(rng.integers(len(films)))], frames, side, longest_gap=FILM_GAP)
 
     clip = cut()
     kind = rng.random()
     if kind < 0.35:
         paste(rng, cut(), clip)
     elif kind < 0.5:
-        add_things(rng, material, clip.images, clip.masks, rng.integers(1, 3))
+        add_things(rng, material, clip.images, clip.masks, int(rng.integers(1, 3)))
     if not clip.masks[0].any():  # all covered
         return film_clip(rng, material, films, frames, side)
     return Clip(develop(rng, clip.images), clip.masks)
@@ -43,7 +43,7 @@ def paste(rng: np.random.Generator, source: Clip, target: Clip) -> None:
     side = target.masks.shape[1]
     label = rng.choice(np.unique(source.masks[0][source.masks[0] > 0]))
     scale, new = rng.uniform(0.5, 1.0), int(target.masks.max()) + 1
-    matrix = np.float32([[scale, 0, 0], [0, scale, 0]])
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
     matrix[:, 2] = rng.uniform(-0.4, 0.4, 2) * side + (1 - scale) * side / 2
     for t, (image, labels) in enumerate(zip(source.images, source.masks)):
         # The outermost pixels of a mask drawn by hand may show what is behind.
@@ -67,7 +67,7 @@ def vary(
     start = rng.integers(length - gap * (frames - 1))
     chosen = start + gap * np.arange(frames)
     chosen = chosen[::-1] if rng.random() < 0.5 else chosen
-    clip = load_clip(path, chosen)
+    clip = load_clip(path, chosen.tolist())
     if not clip.masks[0].any():
         clip = Clip(clip.images[::-1], clip.masks[::-1])
     if not clip.masks[0].any():

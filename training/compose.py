@@ -24,10 +24,11 @@ def compose_clip(rng: np.random.Generator, material: Material, frames: int, side
     while True:
         if material.known and rng.random() < SCENE_SHARE:
             images, masks = draw_scene(rng, material, frames, side)
-            count = rng.integers(0, MOST_IN_SCENE + 1)
+            count = int(rng.integers(0, MOST_IN_SCENE + 1))
         else:
             images = _background(rng, material, frames, side)
-            masks, count = np.zeros(images.shape[:3], np.uint8), rng.integers(1, MOST_THINGS + 1)
+            masks = np.zeros(images.shape[:3], np.uint8)
+            count = int(rng.integers(1, MOST_THINGS + 1))
         add_things(rng, material, images, masks, count)
         if (masks[0] > 0).mean() > 0.004:
             return Clip(develop(rng, images), masks)
@@ -87,7 +88,7 @@ def _cast(rng: np.random.Generator, material: Material, images: np.ndarray, coun
 def _background(rng: np.random.Generator, material: Material, frames: int, side: int):
     """Return (T, side, side, 3) uint8 frames of a photo or a video under a moving camera."""
     if rng.random() < 0.5 and material.videos:
-        pictures = material.video(rng, frames)
+        pictures = list(material.video(rng, frames))
     else:
         pictures = [material.photo(rng)] * frames
     height, width = pictures[0].shape[:2]
@@ -144,7 +145,7 @@ def _window(placed, side: int) -> tuple[slice, slice] | None:
     corners = []
     for sprite, matrix in placed:
         height, width = sprite.shape[:2]
-        box = np.float32([[[0, 0], [width, 0], [width, height], [0, height]]])
+        box = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float32)
         corners.append(cv2.perspectiveTransform(box, matrix)[0])
     low = np.clip(np.floor(np.concatenate(corners).min(0)), 0, side).astype(int)
     high = np.clip(np.ceil(np.concatenate(corners).max(0)), 0, side).astype(int)
@@ -174,7 +175,7 @@ def _cast_shadow(image, alpha: np.ndarray, window, size: float, strength: float)
     dark = np.zeros(seen.shape[:2], np.float32)
     y, x = window[0].start - rows.start, window[1].start - columns.start
     dark[y : y + alpha.shape[0], x : x + alpha.shape[1]] = alpha[..., 0]
-    offset = np.float32([[1, 0, 0.08 * size], [0, 1, 0.12 * size]])
+    offset = np.array([[1, 0, 0.08 * size], [0, 1, 0.12 * size]], np.float32)
     dark = cv2.blur(cv2.warpAffine(dark, offset, dark.shape[::-1]), (int(0.15 * size) + 1,) * 2)
     seen[:] = seen * (1 - strength * dark[..., None])
 

@@ -4,7 +4,7 @@ A clip depends on the seed and its number alone, so that training resumes where 
 whatever the number of loader processes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,8 @@ class ClipDataset(Dataset):
     def _draw(self, rng: np.random.Generator, frames: int, side: int) -> Clip:
         sources, shape, kind = self._sources, self._shape, rng.random()
         if sources.rendered and kind < shape.rendered_share:
-            return vary(rng, sources.rendered[rng.integers(len(sources.rendered))], frames, side)
+            path = sources.rendered[int(rng.integers(len(sources.rendered)))]
+            return vary(rng, path, frames, side)
         if sources.filmed and kind >= 1 - shape.filmed_share:
             return film_clip(rng, sources.material, sources.filmed, frames, side)
         return compose_clip(rng, sources.material, frames, side)
@@ -85,7 +86,7 @@ def choose_targets(rng: np.random.Generator, clip: Clip, count: int) -> np.ndarr
 
 
 def batches(
-    dataset: ClipDataset, numbers: Iterator[int], *, clips: int, workers: int
+    dataset: ClipDataset, numbers: Iterable[int], *, clips: int, workers: int
 ) -> Iterator[Batch]:
     """Yield batches of the numbered clips, in order; raises SourceError.
 

@@ -5,16 +5,18 @@ Run as `python -m training.evaluate DIR`, with the options of `ros2 run tam_ros 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from tam_ros.engine.torch_engine import TorchEngine
 from tam_ros.evaluation import command
+from tam_ros.evaluation.clips import TruthClip
 from tam_ros.evaluation.command import Contender
 from tam_ros.evaluation.scores import ClipScore
 from tam_ros.evaluation.tables import group_scores
+from tam_ros.evaluation.trackers import Tracker
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.weights import DownloadError
 from training.baselines import BoxTracker, available_baselines
@@ -63,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(failure)
 
 
+def _anew(baseline: type[Tracker]) -> Callable[[TruthClip], Tracker]:
+    return lambda clip: baseline()
+
+
 def list_contenders(args) -> list[Contender]:
     """Return what to evaluate, baselines last, each with the prompts that it takes."""
     if args.runs:
@@ -78,7 +84,7 @@ def list_contenders(args) -> list[Contender]:
         print('no csrt baseline: it needs opencv-contrib-python')
     return networks + [
         Contender(
-            lambda clip, baseline=baseline: baseline(),
+            _anew(baseline),
             [kind for kind in args.prompts if kind in baseline.prompt_kinds],
         )
         for baseline in baselines

@@ -93,7 +93,8 @@ def _label_image(masks: list[np.ndarray]) -> np.ndarray:
     """Number the pixels of masks from 1; where some overlap, the smallest is in front."""
     order = sorted(range(len(masks)), key=lambda i: -masks[i].sum())
     crops = {i + 1: tight_crop(0, 0, masks[i]) for i in order}
-    return label_image(crops, masks[0].shape[::-1]).astype(np.uint8)
+    height, width = masks[0].shape
+    return label_image(crops, (width, height)).astype(np.uint8)
 
 
 def read_video(path: Path, size_wh: tuple[int, int]) -> list[np.ndarray]:

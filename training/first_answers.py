@@ -113,7 +113,7 @@ def _best_candidate(segmenter: ImageSegmenter, mask: np.ndarray) -> float:
     return max(region_similarity(answer.mask, mask) for answer in answers)
 
 
-def _full(found: ObjectResult, shape: tuple[int, int]) -> np.ndarray:
+def _full(found: ObjectResult, shape: tuple[int, ...]) -> np.ndarray:
     full = np.zeros(shape, np.uint8)
     if found.mask is not None:
         found.mask.paste(full, 1)

@@ -49,16 +49,16 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
         output.presence_logit[:, 0].float(), present.float()
     )
     if output.prior is not None:
-        shaped = shaped + CARRIED_WEIGHT * _carried_loss(output, masks)
+        shaped = shaped + CARRIED_WEIGHT * _carried_loss(output.prior, output.hints, masks)
     loss = (shaped * present).sum() / present.sum().clamp(min=1) + PRESENCE_WEIGHT * presence_loss
     return Judged(loss, true_iou[rows, best], present)
 
 
-def _carried_loss(output: DecoderOutput, masks: Tensor) -> Tensor:
+def _carried_loss(prior: Tensor, hints: Tensor | None, masks: Tensor) -> Tensor:
     """Return (N,) losses of the hints, if any, and of the prior, each judged like a mask."""
-    logits = output.prior.float()
-    if output.hints is not None:
-        logits = torch.cat([output.hints.float().logit(eps=HINT_EPSILON), logits], dim=1)
+    logits = prior.float()
+    if hints is not None:
+        logits = torch.cat([hints.float().logit(eps=HINT_EPSILON), logits], dim=1)
     target = F.adaptive_avg_pool2d(masks[:, None].float(), logits.shape[-1])
     return (FOCAL_WEIGHT * _focal(logits, target) + DICE_WEIGHT * _dice(logits, target)).mean(1)
 

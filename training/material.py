@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -100,9 +101,10 @@ def _frames(film: Path, cache: Path | None) -> list[np.ndarray]:
         return _load_frames(kept)
     frames = _decode(film)
     if kept is not None:
-        cache.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(f'.{os.getpid()}.npz')  # several processes may come here
-        np.savez(unfinished, **{f'{i}': f for i, f in enumerate(frames)})
+        numbered: dict[str, Any] = {f'{i}': f for i, f in enumerate(frames)}
+        np.savez(unfinished, **numbered)
         unfinished.replace(kept)
     return frames
 

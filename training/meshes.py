@@ -147,7 +147,9 @@ def surface(assets: Assets, size: int, rng: np.random.Generator) -> np.ndarray:
     return _patchwork(size, rng)
 
 
-def add_texture(spec: mujoco.MjSpec, name: str, kind: TEXTURE, image: np.ndarray) -> None:
+def add_texture(
+    spec: mujoco.MjSpec, name: str, kind: mujoco.mjtTexture, image: np.ndarray
+) -> None:
     """Add a flat texture, or one that shows the same image on the six sides of a cube."""
     if kind != TEXTURE.mjTEXTURE_2D:
         image = np.concatenate([image] * 6)
@@ -212,7 +214,7 @@ def _make_solid(body: mujoco.MjsBody, half: np.ndarray) -> None:
     half = np.maximum(half, 0.003)
     body.explicitinertial, body.mass = True, 0.2
     body.inertia = 0.2 / 3 * (np.sum(half**2) - half**2) + 1e-6
-    kind, size = GEOM.mjGEOM_BOX, half
+    kind, size = GEOM.mjGEOM_BOX, half.tolist()
     if np.ptp(half) < 0.15 * half.max():
         kind, size = GEOM.mjGEOM_SPHERE, [half.mean(), 0, 0]
     elif abs(half[0] - half[1]) < 0.1 * half.max():
@@ -258,7 +260,7 @@ def _add_solid(
     body.add_geom(type=kind, size=_solid_size(kind, half), pos=pos, material=name, **UNTOUCHED)
 
 
-def _solid_size(kind: GEOM, half: np.ndarray) -> list[float]:
+def _solid_size(kind: mujoco.mjtGeom, half: np.ndarray) -> list[float]:
     """Return MuJoCo's sizes of a solid that fits in a box; the radius is the box's mean one."""
     radius = half[:2].mean()
     sizes = {

@@ -8,7 +8,7 @@ Usage: python -m training.pack --assets DIR --start-from WEIGHTS --out PACK [--m
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -29,7 +29,7 @@ MIB = 2**20
 Writer = Callable[[Path], list[Path]]  # writes what a source becomes, returns the files
 
 
-def pack(sources: dict[str, tuple[Sequence[Path], Writer]], room: int) -> dict[str, int]:
+def pack(sources: Mapping[str, tuple[Sequence[Path], Writer]], room: int) -> dict[str, int]:
     """Write of each kind of sources as many as its share of a room in bytes holds.
 
     sources: per kind of SHARES, in its order, the files and what writes one. Returns how many of

@@ -63,8 +63,13 @@ def _fused(theirs: Mapping[str, Tensor], conv: str, norm: str, name: str) -> dic
 
 @torch.no_grad()
 def measure_standards(network: EdgeTAM, images: Iterable[Tensor]) -> None:
-    """Set what the trunk's maps are standardised by to their statistics on (3, S, S) images."""
+    """Set what the maps of a Lite0 are standardised by to their statistics on (3, S, S) images.
+
+    Raises ValueError for a network with another trunk.
+    """
     trunk = network.image_encoder.trunk.body
+    if not isinstance(trunk, Lite0):
+        raise ValueError(f"trunk {network.config.trunk!r} standardises nothing: use 'lite0'")
     sums = [torch.zeros(2, width, dtype=torch.float64) for width in trunk.widths]
     cells = [0] * len(sums)
     for image in images:

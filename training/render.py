@@ -102,7 +102,7 @@ class Studio:
         self, shot: Shot, motions: list[Motion], instants: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the light (H, W, 3) of a frame and the things (H, W) in its middle instant."""
-        light = 0
+        light = np.zeros((), np.float32)
         for i, instant in enumerate(instants):
             advance(self.scene, self.data, motions, instant)
             self._aim(shot, instant)

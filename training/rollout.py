@@ -108,10 +108,11 @@ def roll_out(network: EdgeTAM, batch: Batch, options: RolloutOptions, choose: Ch
     masks = batch.masks.flatten(0, 1)  # N, T, S, S
     rows = torch.arange(len(batch.images), device=masks.device).repeat_interleave(objects)
     trace = Trace(options, choose.made, tops=encoded.top)
-    prompted, recent = None, []
+    prompted: _Remembered | None = None
+    recent: list[_Remembered] = []
     for t in range(frames):
         features = Features(*(x[rows * frames + t] for x in encoded if x is not None))
-        if t == 0:
+        if prompted is None:
             prompted = _prompt(network, features, masks[:, 0], options, choose, trace)
             trace.prompted = len(trace.judged)
         else:

@@ -179,14 +179,15 @@ def draw_motions(
     things: list[Thing], frames: int, frame_seconds: float, rng: np.random.Generator
 ) -> list[Motion]:
     """Place things apart from each other and choose a way to move for each."""
-    places = _scatter([np.linalg.norm(thing.half) for thing in things], rng)
+    places = _scatter([float(np.linalg.norm(thing.half)) for thing in things], rng)
     span = frames, frame_seconds
     return [_draw_motion(thing, place, span, rng) for thing, place in zip(things, places)]
 
 
 def _scatter(radii: list[float], rng: np.random.Generator) -> list[np.ndarray]:
     """Return a place (2,) on the ground for each circle, close together, hardly overlapping."""
-    places, spread = [], 0.06
+    places: list[np.ndarray] = []
+    spread = 0.06
     for radius in radii:
         place = rng.normal(0, spread, 2)
         while any(

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from tam_ros.networks import MODELS, EdgeTAMConfig
+from tam_ros.networks import TAM_NANO, EdgeTAMConfig
+from training.prompting import PromptKind
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Settings:
     """The network's shape; phases replace its image size."""
     phases: tuple[Phase, ...]
     """In their order."""
-    prompts: dict[str, float] = field(
+    prompts: dict[PromptKind, float] = field(
         default_factory=lambda: {'mask': 0.34, 'box': 0.36, 'click': 0.3}
     )
     """How often masks, boxes and clicks start an object."""
@@ -99,14 +100,14 @@ class Settings:
 
 # What `training.train --model` takes: the shipped shape, the one that it was trained in, the one
 # with a pretrained trunk, a teacher, and shapes to compare that with.
-UNSLIMMED = replace(MODELS['tam_nano'], memory_layers=2, match_dim=60)
+UNSLIMMED = replace(TAM_NANO, memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {
-    'tam_nano': MODELS['tam_nano'],
+    'tam_nano': TAM_NANO,
     'unslimmed': UNSLIMMED,
     'teacher': replace(UNSLIMMED, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
     'narrow': replace(UNSLIMMED, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
     'one_layer': replace(UNSLIMMED, memory_layers=1),
-    'lite0': replace(MODELS['tam_nano'], trunk='lite0'),
+    'lite0': replace(TAM_NANO, trunk='lite0'),
     'no_cues': replace(UNSLIMMED, propagation=False, prompt_maps=False),
 }
 

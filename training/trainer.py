@@ -1,6 +1,7 @@
 """One process's share of a training run: the network, its optimiser, and one step of them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -10,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from tam_ros.model.edgetam import EdgeTAM
 from training.checkpoints import Checkpoint
 from training.distill import Teacher, distillation_loss
+from training.prompting import PromptKind
 from training.rollout import Batch, Choices, RolloutOptions, Trace, roll_out
 from training.settings import Phase, Settings
 
@@ -55,6 +57,8 @@ class Trainer:
     """One process's share of a training run: network, optimiser, average, and one step."""
 
     def __init__(self, settings: Settings, place: Place, teacher: Teacher | None = None):
+        if teacher is not None and settings.distillation is None:
+            raise ValueError('a teacher needs settings.distillation: how much its answers count')
         self.settings = settings
         self.place = place
         self.teacher = teacher
@@ -120,7 +124,7 @@ class Trainer:
         with torch.autocast(self.place.device.split(':')[0], torch.bfloat16, self.place.bf16):
             trace = roll_out(self._resized, batch, options, Choices(generator))
             loss = trace.loss
-            if self.teacher is not None:
+            if self.teacher is not None and self.settings.distillation is not None:
                 loss = loss + distillation_loss(
                     self.teacher, trace, batch, self.settings.distillation
                 )
@@ -134,7 +138,8 @@ class Trainer:
         return trace
 
     def _options(self, phase: Phase, done: float, generator) -> RolloutOptions:
-        kinds = self.settings.prompts if phase.frames > 1 else {'box': 0.5, 'click': 0.5}
+        alone: dict[PromptKind, float] = {'box': 0.5, 'click': 0.5}
+        kinds = self.settings.prompts if phase.frames > 1 else alone
         weights = torch.tensor(list(kinds.values()))
         kind = list(kinds)[int(torch.multinomial(weights, 1, generator=generator))]
         start, end = phase.true_memory
@@ -180,14 +185,14 @@ class Trainer:
             parameter.grad = mean.view_as(parameter)
 
 
-def _parameter_groups(network: EdgeTAM, settings: Settings) -> list[dict]:
+def _parameter_groups(network: EdgeTAM, settings: Settings) -> list[dict[str, Any]]:
     """Decay matrices and filters, not norms, biases and embeddings, nor a trunk kept slow."""
     slow = list(network.image_encoder.trunk.parameters()) if settings.trunk_rate != 1 else []
     held = set(map(id, slow))
     quick = [p for p in network.parameters() if id(p) not in held]
     matrices = [p for p in quick if p.ndim > 1 and p.shape[0] > 1]
     others = [p for p in quick if not (p.ndim > 1 and p.shape[0] > 1)]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {'params': matrices, 'weight_decay': settings.weight_decay},
         {'params': others},  # with AdamW's own slight decay
         {'params': slow, 'weight_decay': 0.0, 'rate': settings.trunk_rate},

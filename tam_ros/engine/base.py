@@ -5,9 +5,8 @@ is documented as numpy lives on the host. Only indexing an opaque batch along it
 a list of rows is asked of them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -84,6 +83,13 @@ class DecoderPrompts:
         return self.labels.shape[1] <= 1
 
 
+class Candidates(Protocol):
+    """(K, m, m) float32 numpy logits by an object's place in the batch, fetched when asked for."""
+
+    def __getitem__(self, row: int, /) -> np.ndarray:
+        """Return the candidates of one object."""
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Masks of a batch of B objects."""
@@ -98,8 +104,8 @@ class Decoded:
     """An opaque batch for `write_pointers`."""
     mask_logits: Array
     """An opaque batch for `encode_memory`."""
-    candidate_logits: Sequence[np.ndarray]
-    """By object (K, m, m) float32, fetched from the device when asked for."""
+    candidate_logits: Candidates
+    """Those that the decoder chose from."""
     candidate_ious: np.ndarray
     """(B, K), predicted, in [0, 1]."""
 
@@ -136,8 +142,14 @@ class MemoryStore(Protocol):
         """Store a batch of object pointers, one per (row, slot)."""
 
 
-class Engine(Protocol):
-    """Runs the stages. The image is encoded once a frame, the rest once for all objects."""
+Store = TypeVar('Store', bound=MemoryStore)
+
+
+class Engine(Protocol[Store]):
+    """Runs the stages. The image is encoded once a frame, the rest once for all objects.
+
+    Of stores it takes those that it has made.
+    """
 
     spec: EngineSpec
 
@@ -147,7 +159,7 @@ class Engine(Protocol):
     def nbytes(self, features: Array) -> int:
         """Return the bytes that an encoded image occupies."""
 
-    def attend_memory(self, features: Array, store: MemoryStore, plan: MemoryPlan) -> Array:
+    def attend_memory(self, features: Array, store: Store, plan: MemoryPlan) -> Array:
         """Condition features on the planned memories; returns an opaque batch of B."""
 
     def decode_mask(
@@ -161,5 +173,5 @@ class Engine(Protocol):
     def device_memory_mb(self) -> float:
         """Return the MiB held on an accelerator; 0 where the engine works in host memory."""
 
-    def allocate_store(self, objects: int, slots: int, pointers: int) -> MemoryStore:
+    def allocate_store(self, objects: int, slots: int, pointers: int) -> Store:
         """Return an empty store for that many objects, memories and pointers of each."""

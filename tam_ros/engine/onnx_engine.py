@@ -13,6 +13,7 @@ from onnxruntime import OrtValue
 
 from tam_ros.engine import graph_names as names
 from tam_ros.engine.base import (
+    Candidates,
     Decoded,
     DecoderPrompts,
     EngineSpec,
@@ -161,10 +162,11 @@ class OnnxEngine:
     ) -> Decoded:
         """Decode the masks of B objects."""
         count = len(prompts.labels)
+        inputs: dict[str, Input]
         if prompts.masks is not None:
             inputs = {'masks': prompts.masks[:, None].astype(np.float32)}
             return _decoded(self._run(names.POINT_FROM_MASK, {**features, **inputs}), count)
-        if not prompts.labels.shape[1]:
+        if attended is not None and not prompts.labels.shape[1]:
             inputs = {'attended': self._filled(attended)}
             return _decoded(self._run(names.DECODE_MASK, {**features, **inputs}), count)
         inputs = self._prompt_inputs(prompts)
@@ -220,7 +222,7 @@ class OnnxEngine:
         rows = np.asarray(batch)
         return np.concatenate([rows, rows[:1].repeat(missing, axis=0)])
 
-    def _prompt_inputs(self, prompts: DecoderPrompts) -> dict[str, np.ndarray]:
+    def _prompt_inputs(self, prompts: DecoderPrompts) -> dict[str, Input]:
         count, side = len(prompts.labels), self.spec.mask_side
         former = prompts.former_logits
         return {
@@ -238,10 +240,10 @@ def _decoded(
 ) -> Decoded:
     """Return the answers of the first count objects; others only filled the batch."""
     answer = {name: DeviceArray(array.value, count) for name, array in answer.items()}
-    candidate_logits = answer['candidate_logits']
+    candidate_logits: Candidates = answer['candidate_logits']
     candidate_ious = np.asarray(answer['candidate_ious'])
     if candidates is not None:
-        candidate_logits = candidate_logits[:, candidates]
+        candidate_logits = answer['candidate_logits'][:, candidates]
         candidate_ious = candidate_ious[:, candidates]
     return Decoded(
         logits=np.asarray(answer['logits']),

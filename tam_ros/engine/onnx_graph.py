@@ -6,9 +6,11 @@ Knows nothing of what graphs compute.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import onnxruntime
+from numpy.typing import DTypeLike
 from onnxruntime import OrtValue
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
@@ -42,6 +44,8 @@ UNREADABLE = (  # what ONNX Runtime raises over a file
 )
 TENSORRT_CACHE = 'tensorrt'  # name of the folder of built engines
 DIGITS = 16  # of an export's sha256
+
+Provider = tuple[str, dict[str, Any]]  # its name and options
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,18 @@ class DeviceArray:
     def __len__(self) -> int:
         return self.value.shape()[0] if self.count is None else self.count
 
-    def __getitem__(self, rows) -> 'np.ndarray | DeviceArray':
+    @overload
+    def __getitem__(self, rows: list[int]) -> 'np.ndarray | DeviceArray': ...
+
+    @overload
+    def __getitem__(self, rows: int | tuple[slice, ...]) -> np.ndarray: ...
+
+    def __getitem__(self, rows: int | list[int] | tuple[slice, ...]) -> 'np.ndarray | DeviceArray':
         if isinstance(rows, list) and rows == list(range(len(self))):
             return self
         return np.asarray(self)[rows]
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.value.numpy()[: self.count], dtype)
 
     @property
@@ -166,7 +176,9 @@ _DTYPES = {
 }
 
 
-def _open_session(path: Path, options, providers) -> onnxruntime.InferenceSession:
+def _open_session(
+    path: Path, options: onnxruntime.SessionOptions, providers: list[Provider]
+) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=providers)
     except UNREADABLE as error:
@@ -198,7 +210,7 @@ def tensorrt_cache(folder: Path, manifest: Manifest) -> Path:
 
 def _providers(
     path: Path, device: Device, precision: Precision, cache: Path | None
-) -> list[tuple[str, dict]]:
+) -> list[Provider]:
     """Return the providers of a graph and their options, first choice first."""
     cuda = (PROVIDERS['cuda'], {'device_id': device.index})
     if device.kind == 'cpu':
@@ -215,7 +227,9 @@ def _providers(
     return [(PROVIDERS['tensorrt'], options), cuda]
 
 
-def _check_provider(session: onnxruntime.InferenceSession, path: Path, first_choice) -> None:
+def _check_provider(
+    session: onnxruntime.InferenceSession, path: Path, first_choice: Provider
+) -> None:
     """Raise EngineError where ONNX Runtime fell back to another provider than its first choice."""
     wanted, _ = first_choice
     if session.get_providers()[0] != wanted:

@@ -17,7 +17,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 MIN_BYTES = 1024  # smaller tensors stay in the graph
 ALIGNMENT = 64  # bytes, for those who map the file into memory
-STORED = {
+STORED: dict[str, tuple[np.dtype, int]] = {
     'F16': (np.dtype('<f2'), TensorProto.FLOAT16),
     'F32': (np.dtype('<f4'), TensorProto.FLOAT),
 }

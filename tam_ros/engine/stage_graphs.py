@@ -1,6 +1,6 @@
 """The graphs that a network is exported to: their stages, inputs by name, and examples of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -47,6 +47,10 @@ class Sizes:
     """Of each group, as in `MatchGroups`."""
 
 
+PROMPT: tuple[str, ...] = ('points', 'labels', 'former', 'refined', 'multimask', 'dynamic')
+Examples = Callable[[Sizes], tuple[Tensor, ...]]
+
+
 @dataclass(frozen=True)
 class StageGraph:
     """One graph to be."""
@@ -59,7 +63,7 @@ class StageGraph:
     """Names of what the stage takes, in order."""
     outputs: tuple[str, ...]
     """Names of what it returns, in order."""
-    examples: Callable[[Sizes], tuple[Tensor, ...]]
+    examples: Examples
     """Makes the inputs for given sizes."""
     varying: tuple[dict[int, str], ...]
     """Per input, the names of its dimensions that vary, by axis."""
@@ -101,7 +105,7 @@ class GraphMaker:
         )
 
     def _attend(self, name: str) -> StageGraph:
-        inputs = ('memories', 'pointers', *PlanTensors._fields)
+        inputs: tuple[str, ...] = ('memories', 'pointers', *PlanTensors._fields)
         varying = [{0: 'stored', 1: 'slots'}, {0: 'stored', 1: 'pointer_slots'}, {0: 'objects'}]
         memories = {} if name == ATTEND_FIRST else {1: 'attended'}
         varying += [{0: 'objects', **memories}] * 2 + [{0: 'objects', 1: 'pointers'}]
@@ -129,7 +133,7 @@ class GraphMaker:
         )
 
     def _decode_prompt(self, name: str, *, remembers: bool) -> StageGraph:
-        inputs = ('points', 'labels', 'former', 'refined', 'multimask', 'dynamic')
+        inputs = PROMPT
         varying = [{0: 'objects', 1: 'points'}] * 2 + [{0: 'objects'}] * 2 + [{}] * 2
         if remembers:
             inputs, varying = ('attended', *inputs), [{0: 'objects'}, *varying]
@@ -164,7 +168,15 @@ class GraphMaker:
             [{0: 'objects'}, {}],
         )
 
-    def _graph(self, name, stage, inputs, outputs, examples, varying) -> StageGraph:
+    def _graph(
+        self,
+        name: str,
+        stage: nn.Module,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        examples: Examples,
+        varying: Sequence[dict[int, str]],
+    ) -> StageGraph:
         """Return a graph whose inputs follow the features."""
         varying = ({},) * len(self.features) + tuple(varying)
         return StageGraph(name, stage, (*self.features, *inputs), outputs, examples, varying)

@@ -27,6 +27,7 @@ from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.efficienttam import EfficientTAM
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import (
+    Decoding,
     Features,
     PlanTensors,
     PromptTensors,
@@ -37,7 +38,7 @@ from tam_ros.model.packed import pack
 from tam_ros.model.precision import narrow
 from tam_ros.model.propagation import GroupTensors
 from tam_ros.model.reproducible import reproducible_state_dict
-from tam_ros.networks import MODELS, EdgeTAMConfig, NetworkConfig
+from tam_ros.networks import MODELS, EdgeTAMConfig, ModelConfig
 from tam_ros.weights import REPRODUCIBLE
 
 TorchPrecision = Literal['fp32', 'bf16', 'fp16']
@@ -65,7 +66,7 @@ def load_torch_engine(
     )
 
 
-def choose_config(model: str, image_size: int = 0) -> NetworkConfig:
+def choose_config(model: str, image_size: int = 0) -> ModelConfig:
     """Return a model's configuration, 0 for its own size; raises EngineError for what is none."""
     if model not in MODELS:
         raise EngineError(f'model {model!r} is unknown: choose from {", ".join(MODELS)}')
@@ -76,12 +77,12 @@ def choose_config(model: str, image_size: int = 0) -> NetworkConfig:
         raise EngineError(str(error)) from error
 
 
-def make_network(config: NetworkConfig) -> TrackingNetwork:
+def make_network(config: ModelConfig) -> TrackingNetwork:
     """Return the network of a configuration, untrained."""
     return EdgeTAM(config) if isinstance(config, EdgeTAMConfig) else EfficientTAM(config)
 
 
-def build_network(config: NetworkConfig, weights: str | Path) -> TrackingNetwork:
+def build_network(config: ModelConfig, weights: str | Path) -> TrackingNetwork:
     """Return a network in evaluation mode with weights loaded, not fused."""
     network = make_network(config)
     if str(weights) == REPRODUCIBLE:
@@ -161,16 +162,13 @@ class TorchMemoryStore:
         self.pointers[rows, slots] = pointers
 
 
-class HostRows(Sequence):
+class HostRows:
     """A tensor on any device, whose rows come to the host as numpy when they are asked for."""
 
     def __init__(self, tensor: Tensor):
         self._tensor = tensor
 
-    def __len__(self) -> int:
-        return len(self._tensor)
-
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int, /) -> np.ndarray:
         return self._tensor[row].cpu().numpy()
 
 
@@ -257,7 +255,9 @@ class TorchEngine:
         return self._to_decoded(self._network.decode_mask(features, attended, tensors, dynamic))
 
     @torch.inference_mode()
-    def encode_memory(self, features: Features, mask_logits, *, from_prompt: bool) -> Tensor:
+    def encode_memory(
+        self, features: Features, mask_logits: np.ndarray | Tensor, *, from_prompt: bool
+    ) -> Tensor:
         """Return (B, tokens, C) memories of B masks."""
         if isinstance(mask_logits, np.ndarray):
             mask_logits = self._tensor(mask_logits)
@@ -289,7 +289,7 @@ class TorchEngine:
     def _tensors(self, arrays: MemoryPlan | StoredGroups, names: Sequence[str]) -> list[Tensor]:
         return [self._tensor(getattr(arrays, name)) for name in names]
 
-    def _to_decoded(self, decoding) -> Decoded:
+    def _to_decoded(self, decoding: Decoding) -> Decoded:
         return Decoded(
             logits=decoding.logits.cpu().numpy(),
             predicted_ious=decoding.predicted_iou.cpu().numpy(),

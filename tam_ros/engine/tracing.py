@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,7 +158,9 @@ def _dimensions(varying: Sequence[dict[int, str]]) -> tuple[dict[int, torch.expo
     return tuple({axis: dims[name] for axis, name in d.items()} for d in varying)
 
 
-def _feeds(session, graph: StageGraph, inputs: Sequence[Tensor]) -> dict[str, np.ndarray]:
+def _feeds(
+    session: onnxruntime.InferenceSession, graph: StageGraph, inputs: Sequence[Tensor]
+) -> dict[str, np.ndarray]:
     """Return the inputs that a graph has kept, in the precision it takes them."""
     by_name = dict(zip(graph.inputs, inputs))
     half = {'tensor(float16)': np.float16}
@@ -169,7 +171,7 @@ def _feeds(session, graph: StageGraph, inputs: Sequence[Tensor]) -> dict[str, np
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Silence the exporter's remarks on libraries that this project does not use."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level

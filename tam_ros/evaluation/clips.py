@@ -95,7 +95,8 @@ def read_clip(
         if image.stem not in masks:
             raise SourceError(f'{image} has no mask {masks_folder / image.stem}.png')
     truth = read_truths([masks[image.stem] for image in images])
-    _check_sizes(images, truth.shape[:0:-1])  # (W, H) of (T, H, W)
+    height, width = truth.shape[1:]
+    _check_sizes(images, (width, height))
     return TruthClip(folder.name, images, truth, rate_hz / every)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tam_ros.evaluation.clips import TruthClip
 from tam_ros.evaluation.measures import region_similarity
 from tam_ros.masks import tight_crop
+from tam_ros.prompts import Box
 from tam_ros.tracker.association import Detection, DetectionAssociation
 from tam_ros.tracker.options import DetectionOptions
 from tam_ros.tracker.results import ObjectState
@@ -54,7 +55,7 @@ class Message:
 def simulate_detector(clip: TruthClip, faults: Faults) -> list[Message]:
     """Return the messages of a detector for a clip, in the order of their frames."""
     rng = np.random.default_rng(faults.seed)
-    messages = []
+    messages: list[Message] = []
     for t in range(0, len(clip), faults.every):
         arrived_ns = clip.stamp_ns(t) + round(rng.uniform(*faults.latency_s) * 1e9)
         if messages:  # a detector works on one frame after the other
@@ -66,19 +67,25 @@ def simulate_detector(clip: TruthClip, faults: Faults) -> list[Message]:
 def _detect(clip: TruthClip, t: int, faults: Faults, rng) -> list[Detection]:
     found = []
     for mask in clip.masks(t).values():
-        if mask.mean() < LEAST_AREA or rng.random() < faults.misses:
+        crop = tight_crop(0, 0, mask)
+        if crop is None or mask.mean() < LEAST_AREA or rng.random() < faults.misses:
             continue
-        box = np.array(tight_crop(0, 0, mask).box_xyxy, float)
+        box = np.array(crop.box_xyxy, float)
         size = np.tile(box[2:] - box[:2], 2)
         box += rng.normal(0, faults.jitter, 4) * size
-        found.append(Detection(tuple(box), rng.uniform(0.6, 0.95), 'thing'))
+        found.append(Detection(_box(box), rng.uniform(0.6, 0.95), 'thing'))
     height, width = clip.truth.shape[1:]
     for _ in range(rng.poisson(faults.false_alarms)):
         size = rng.uniform(0.1, 0.4, 2) * (width, height)
         corner = rng.uniform(0, 1, 2) * ((width, height) - size)
-        box = (*corner, *(corner + size))
-        found.append(Detection(box, rng.uniform(0.5, 0.85), 'thing'))
+        box = np.concatenate([corner, corner + size])
+        found.append(Detection(_box(box), rng.uniform(0.5, 0.85), 'thing'))
     return found
+
+
+def _box(box_xyxy: np.ndarray) -> Box:
+    x0, y0, x1, y1 = box_xyxy
+    return x0, y0, x1, y1
 
 
 @dataclass
@@ -174,7 +181,7 @@ def _note(follow: Follow, clip: TruthClip, t: int, result) -> None:
         if truth.mean() < LEAST_AREA:
             continue
         overlaps = {int(i): region_similarity(labels == i, truth) for i in np.unique(labels) if i}
-        owner = max(overlaps, key=overlaps.get, default=0)
+        owner = max(overlaps, key=overlaps.__getitem__, default=0)
         owned = owner and overlaps[owner] >= OWNED_IOU
         follow.owners.setdefault(n, []).append(owner if owned else 0)
         follow.overlaps.setdefault(n, []).append(overlaps.get(owner, 0.0))

@@ -65,7 +65,7 @@ def object_under(mask: np.ndarray, truths: Mapping[int, np.ndarray], own_id: int
     if not mask.any():
         return 0
     ious = {key: region_similarity(mask, truth) for key, truth in truths.items()}
-    best = max(ious, key=ious.get, default=own_id)
+    best = max(ious, key=ious.__getitem__, default=own_id)
     is_on_best = ious.get(best, 0.0) > max(LEAST_SWITCH_IOU, ious.get(own_id, 0.0))
     return best if is_on_best else own_id
 
@@ -90,12 +90,12 @@ def frames_to_reacquire(areas: Sequence[int], overlaps: Sequence[float]) -> list
     least 0.5: 0 frames if that is the one in which it comes back; None if it is hidden again, or
     the clip ends, before.
     """
-    areas = np.asarray(areas)
-    if not areas.any():
+    pixels = np.asarray(areas)
+    if not pixels.any():
         return []
-    in_view = areas >= max(1.0, HIDDEN_PART * float(np.median(areas[areas > 0])))
-    starts = [t for t in range(1, len(areas)) if in_view[t] and not in_view[t - 1]]
-    return [_frames_until_found(in_view[t:], overlaps[t:]) for t in starts]
+    in_view = pixels >= max(1.0, HIDDEN_PART * float(np.median(pixels[pixels > 0])))
+    starts = [t for t in range(1, len(pixels)) if in_view[t] and not in_view[t - 1]]
+    return [_frames_until_found(in_view[t:].tolist(), overlaps[t:]) for t in starts]
 
 
 def _frames_until_found(in_view: Sequence[bool], overlaps: Sequence[float]) -> int | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tam_ros.evaluation.clips import Masks, TruthClip
 from tam_ros.evaluation.runs import Tracked
@@ -45,7 +46,7 @@ def color_of(n: int) -> np.ndarray:
     return PALETTE[(n - 1) % len(PALETTE)]
 
 
-def draw_outline(image: np.ndarray, mask: np.ndarray, color: np.ndarray) -> None:
+def draw_outline(image: np.ndarray, mask: np.ndarray, color: ArrayLike) -> None:
     """Draw the one pixel wide outline of an (H, W) bool mask into an (H, W, 3) image."""
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, outlines, -1, np.asarray(color).tolist(), 1)

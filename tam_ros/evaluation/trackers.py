@@ -125,12 +125,15 @@ class TruthTracker(Tracker):
     def step(self, image_rgb: np.ndarray, stamp_ns: int) -> None:
         self._stamp_ns = stamp_ns
         for key, mask in self.masks().items():
-            self._motions[key] = self._motions[key].follow(tight_crop(0, 0, mask), stamp_ns)
+            crop = tight_crop(0, 0, mask)
+            if crop is not None:
+                self._motions[key] = self._motions[key].follow(crop, stamp_ns)
 
     def prompt(self, image_rgb: np.ndarray, prompts: Mapping[int, Prompt]) -> set[int]:
         for key in prompts.keys() - self._motions.keys():
             crop = tight_crop(0, 0, self._truth()[key])
-            self._motions[key] = Motion.start(crop, self._stamp_ns)
+            if crop is not None:
+                self._motions[key] = Motion.start(crop, self._stamp_ns)
         return set()
 
     def masks(self) -> Masks:
@@ -140,10 +143,10 @@ class TruthTracker(Tracker):
         return self._clip.masks(round(self._stamp_ns * 1e-9 * self._clip.rate_hz))
 
     def shown(self, ready_ns: int) -> Masks:
-        masks, size_wh = self.masks(), self._clip.truth.shape[:0:-1]
+        masks, (height, width) = self.masks(), self._clip.truth.shape[1:]
         time_ns = self._options.forecast_ns(self._stamp_ns, ready_ns)
         if time_ns is not None:
-            masks |= forecast_masks({n: self._motions[n] for n in masks}, time_ns, size_wh)
+            masks |= forecast_masks({n: self._motions[n] for n in masks}, time_ns, (width, height))
         return masks
 
 

@@ -56,19 +56,22 @@ class TruthEngine:
     def encode_memory(self, features, mask_logits, *, from_prompt):
         return np.array([self._owner(features, logits) for logits in mask_logits])
 
+    def device_memory_mb(self):
+        return 0.0
+
     def allocate_store(self, objects, slots, pointers):
         return TruthStore(objects, slots, pointers)
 
     def _shown(self, t, box) -> int:
         """Return the object that a box in network pixels shows."""
         place = self._box_mask(box)
-        truths = {n: self._small(t, n) for n in self._clip.masks(t)}
+        crops = {n: tight_crop(0, 0, self._small(t, n)) for n in self._clip.masks(t)}
         fits = {
-            n: region_similarity(place, self._box_mask(4 * np.array(tight_crop(0, 0, m).box_xyxy)))
-            for n, m in truths.items()
-            if m.any()
+            n: region_similarity(place, self._box_mask(4 * np.array(crop.box_xyxy)))
+            for n, crop in crops.items()
+            if crop is not None
         }
-        best = max(fits, key=fits.get, default=0)
+        best = max(fits, key=fits.__getitem__, default=0)
         if best and fits[best] >= FITTING_IOU:
             return best
         self._boxes.append(box)
@@ -78,7 +81,7 @@ class TruthEngine:
         """Return the object of a mask, which is one of those just decoded, or remembered."""
         candidates = {*self._clip.masks(t), *range(-len(self._boxes), 0)}
         overlaps = {n: ((self._logits(t, n) > 0) == (logits > 0)).mean() for n in candidates}
-        return max(overlaps, key=overlaps.get)
+        return max(overlaps, key=overlaps.__getitem__)
 
     def _logits(self, t, n):
         mask = self._box_mask(self._boxes[-n - 1]) if n < 0 else self._small(t, n)

@@ -36,7 +36,8 @@ def read_truth(path: Path) -> np.ndarray:
 
 
 def _number_objects(values: np.ndarray, first: Path) -> np.ndarray:
-    pixels = sum(np.bincount(labels.ravel(), minlength=256) for labels in values)
+    counts = [np.bincount(labels.ravel(), minlength=256) for labels in values]
+    pixels = np.sum(counts, axis=0)
     count = np.count_nonzero(pixels[1:VOID])
     if count == 0:
         return (values == 255).astype(np.uint8)

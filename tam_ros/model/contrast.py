@@ -69,6 +69,7 @@ class PromptContrast(MapGains):
 
         The decoder's answer is added to them.
         """
+        stride4 = stride4.float()
         kind = (~seeds.region).long()
         trust, bias = (x[kind][:, None, None, None] for x in (self.trust, self.bias))
         stride4 = stride4.expand(evidence.shape[0], -1, -1, -1)

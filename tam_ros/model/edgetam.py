@@ -34,6 +34,8 @@ class Cue(NamedTuple):
 class EdgeTAM(TrackingNetwork):
     """The network, and the cues that ours has beside the published one."""
 
+    config: EdgeTAMConfig
+
     def __init__(self, config: EdgeTAMConfig):
         super().__init__(config, high_resolution=True)
         self.image_encoder = ImageEncoder(config)
@@ -63,6 +65,8 @@ class EdgeTAM(TrackingNetwork):
         attended = self._attend(features, memories, self.spatial_perceiver.output_positions)
         if self.propagation is None:
             return attended
+        if memories.dense is None:
+            raise ValueError('memories have no dense tokens: this network attends to them, too')
         hints = self.propagation.match(features.keys, memories.dense)
         return torch.cat([attended, hints.to(attended.dtype)], dim=1)
 
@@ -88,13 +92,16 @@ class EdgeTAM(TrackingNetwork):
         self, store: StoreTensors, groups: GroupTensors | None
     ) -> DenseMemories | None:
         """Gather what is matched with a frame from a store; None without dense propagation."""
-        return None if self.propagation is None else self.propagation.gather(store.dense, groups)
+        if self.propagation is None or groups is None:
+            return None
+        return self.propagation.gather(store.dense, groups)
 
     def decode_candidates(
         self, features: Features, attended: Tensor | None, prompts: PromptTensors
     ) -> DecoderOutput:
         """Decode all four candidate masks; attended as for `decode_mask`."""
-        hints, cues = None, []
+        hints = None
+        cues: list[Cue] = []
         if attended is None:
             image = self._first_look(features.top)
         elif self.propagation is None:
@@ -103,10 +110,10 @@ class EdgeTAM(TrackingNetwork):
             image, packed = attended.tensor_split([self.config.model_dim], dim=1)
             packed = packed.float()
             hints = self.propagation.unpack(packed)
-            prior = self.propagation.prior(hints, features.stride4.float())
+            prior = self.propagation.prior(hints, features.stride4)
             cues.append(Cue(self.propagation.gains(packed), prior))
-        if self.prompt_maps is not None and prompts.labels.shape[1]:
-            cues.append(self._prompt_cue(features, prompts))
+        if prompts.labels.shape[1]:
+            cues += self._prompt_cues(features, prompts)
         maps = image, features.stride8, features.stride4
         for cue in cues:
             maps = _add_each(maps, cue.gains)
@@ -116,22 +123,23 @@ class EdgeTAM(TrackingNetwork):
         prior = sum(cue.prior for cue in cues)
         return output._replace(logits=output.logits + prior, hints=hints, prior=prior)
 
-    def _prompt_cue(self, features: Features, prompts: PromptTensors) -> Cue:
+    def _prompt_cues(self, features: Features, prompts: PromptTensors) -> list[Cue]:
         """Return what pictures of points and boxes, and their contrast, say of the masks."""
+        pictures, contrast = self.prompt_maps, self.contrast
+        if pictures is None or contrast is None:
+            return []
         points, labels = prompts.points_xy / self.config.image_size, prompts.labels
-        maps = self.prompt_maps.draw(points, labels)
-        seeds = self.prompt_maps.seeds(
-            maps, points, labels, prompts.former_logits, prompts.refined
-        )
-        evidence = self.contrast.evidence(features.keys, seeds)
-        shown = self.prompt_maps.show(maps)
-        prior = self.contrast.prior(evidence, seeds, features.stride4.float())
-        return Cue(
-            _add_each(shown, self.contrast.show(evidence)),
-            prior + self.prompt_maps.wall(points, labels),
-        )
+        maps = pictures.draw(points, labels)
+        seeds = pictures.seeds(maps, points, labels, prompts.former_logits, prompts.refined)
+        evidence = contrast.evidence(features.keys, seeds)
+        shown = pictures.show(maps)
+        prior = contrast.prior(evidence, seeds, features.stride4)
+        gains = _add_each(shown, contrast.show(evidence))
+        return [Cue(gains, prior + pictures.wall(points, labels))]
 
-    def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
+    def encode_memory(
+        self, features: Features, mask_logits: Tensor, *, binarize: bool | Tensor
+    ) -> Tensor:
         """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
 
         Latents come first; with dense propagation the dense tokens follow.

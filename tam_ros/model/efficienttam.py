@@ -14,6 +14,8 @@ from tam_ros.networks import EfficientTAMConfig
 class EfficientTAM(TrackingNetwork):
     """The network. It has one feature map, of stride 16."""
 
+    config: EfficientTAMConfig
+
     def __init__(self, config: EfficientTAMConfig):
         super().__init__(config, high_resolution=False)
         self.image_encoder = ViTEncoder(config)
@@ -42,7 +44,7 @@ class EfficientTAM(TrackingNetwork):
         attended = features.top.new_empty(len(single), *features.top.shape[1:])
         for rows, kept in ((single, 1), (~single, count)):
             if rows.any():
-                chosen = _select(memories, rows, kept)
+                chosen = _select(memories, memories.mask[rows], rows, kept)
                 attended[rows] = self.attend_alike(features, chosen)
         return attended
 
@@ -57,15 +59,19 @@ class EfficientTAM(TrackingNetwork):
         top = self._first_look(features.top) if attended is None else attended
         return self._run_decoder((top, None, None), prompts)
 
-    def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
+    def encode_memory(
+        self, features: Features, mask_logits: Tensor, *, binarize: bool | Tensor
+    ) -> Tensor:
         """Return the (B, h * h, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
         return self._encode_map(features, mask_logits, binarize).flatten(2).transpose(1, 2)
 
 
-def _select(memories: Memories, rows: Tensor, kept: int) -> Memories:
-    """Return the first kept memories, and all pointers, of the objects in (B,) bool rows."""
+def _select(memories: Memories, mask: Tensor, rows: Tensor, kept: int) -> Memories:
+    """Return the first kept memories, and all pointers, of the objects in (B,) bool rows.
+
+    mask: of these objects.
+    """
     count = memories.tokens.shape[1]
-    mask = memories.mask[rows]
     return Memories(
         memories.tokens[rows, :kept],
         memories.slots[rows, :kept],

@@ -1,5 +1,7 @@
 """Image encoder: a trunk and a feature pyramid of 1x1 convolutions (paper section 3.1)."""
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,7 +41,10 @@ class Trunk(nn.Module):
 
     def __init__(self, config: EdgeTAMConfig):
         super().__init__()
-        bodies = {'repvit': lambda: RepViT(config.widths, config.depths), 'lite0': Lite0}
+        bodies: dict[str, Callable[[], RepViT | Lite0]] = {
+            'repvit': lambda: RepViT(config.widths, config.depths),
+            'lite0': Lite0,
+        }
         self.body = bodies[config.trunk]()
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -138,8 +138,13 @@ class TrackingNetwork(nn.Module):
         """Do the same for objects that all have one memory, or all several."""
         return self.attend_memory(features, memories)
 
-    def encode_memory(self, features: Features, mask_logits: Tensor, *, binarize: bool) -> Tensor:
-        """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits."""
+    def encode_memory(
+        self, features: Features, mask_logits: Tensor, *, binarize: bool | Tensor
+    ) -> Tensor:
+        """Return the (B, tokens, memory_dim) memory of (B, 1, 4h, 4h) mask logits.
+
+        binarize may be a 0-d tensor where it is not known yet, in an exported graph.
+        """
         raise NotImplementedError
 
     def decode_candidates(
@@ -169,7 +174,7 @@ class TrackingNetwork(nn.Module):
             return (tokens,)
         # Spelled out, as an ellipsis is traced to other nodes of a graph.
         before = (slice(None),) * (tokens.ndim - 2)
-        return tokens[(*before, slice(attended))], tokens[(*before, slice(attended, None))]
+        return tokens[before + (slice(attended),)], tokens[before + (slice(attended, None),)]
 
     def gather(
         self,
@@ -257,10 +262,7 @@ class TrackingNetwork(nn.Module):
     def _encode_map(
         self, features: Features, mask_logits: Tensor, binarize: bool | Tensor
     ) -> Tensor:
-        """Return the (B, memory_dim, h, h) memory map of (B, 1, 4h, 4h) mask logits.
-
-        binarize may be a 0-d tensor where it is not known yet, in an exported graph.
-        """
+        """Return the (B, memory_dim, h, h) memory map of (B, 1, 4h, 4h) mask logits."""
         logits = resize_bilinear(mask_logits, self.config.image_size)
         if isinstance(binarize, bool):
             mask = (logits > 0).to(logits.dtype) if binarize else logits.sigmoid()

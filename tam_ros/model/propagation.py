@@ -132,6 +132,7 @@ class DensePropagation(MapGains):
 
         The decoder's answer is added to them: it only has to say what the hints do not.
         """
+        stride4 = stride4.float()
         trusted = (self.trust[:, None, None] * (2 * hints - 1)).sum(1, keepdim=True)
         stride4 = stride4.expand(hints.shape[0], -1, -1, -1)
         return trusted + self.refine(torch.cat([hints, stride4], dim=1))

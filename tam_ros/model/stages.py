@@ -87,7 +87,7 @@ class DecodePrompt(Stage):
         features, tensors = Features(*tensors[: self._maps]), tensors[self._maps :]
         attended = None
         if self.remembers:
-            attended, *tensors = tensors
+            attended, tensors = tensors[0], tensors[1:]
         points, labels, former, refined, multimask, dynamic = tensors
         prompts = PromptTensors(points, labels, former, False, refined)
         output = self.network.decode_candidates(features, attended, prompts)

@@ -88,6 +88,8 @@ class PatchEmbed(nn.Module):
 class ViT(nn.Module):
     """The trunk: one map of stride 16."""
 
+    positions: Tensor  # 1, h, h, dim
+
     def __init__(self, config: EfficientTAMConfig):
         super().__init__()
         dim, side = config.trunk_width, config.feature_side

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
+from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.prompts import Prompt, PromptError
 from tam_ros.ros.decoding import ImageError, view_pixels
@@ -47,7 +48,7 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
 def bytes_of(pixels: np.ndarray) -> array.array:
     """Return contiguous pixels as the array that message fields take without a check per byte."""
     data = array.array('B')
-    data.frombytes(memoryview(pixels).cast('B') if pixels.size else b'')
+    data.frombytes(pixels.data.cast('B') if pixels.size else b'')
     return data
 
 
@@ -137,7 +138,7 @@ def frame_to_objects(
     )
     for result, tracked in zip(frame.objects, msg.objects):
         forecast = None if forecast_ns is None else result.forecast(forecast_ns)
-        if forecast is not None and forecast.view_xyxy is not None:
+        if forecast is not None:
             _write_forecast(tracked, forecast, header.frame_id, with_mask=forecast_masks)
     return msg
 
@@ -145,6 +146,8 @@ def frame_to_objects(
 def _write_forecast(
     msg: TrackedObject, forecast: Forecast, frame_id: str, *, with_mask: bool
 ) -> None:
+    if forecast.view_xyxy is None:
+        return
     msg.forecast_stamp = ns_to_stamp(forecast.time_ns)
     msg.forecast_box = box_to_roi(forecast.view_xyxy)
     if with_mask:
@@ -155,9 +158,13 @@ def _write_forecast(
 
 def frame_to_detections(frame: FrameResult, header: Header) -> Detection2DArray:
     """Return the boxes of the objects that are visible."""
-    visible = [result for result in frame.objects if result.mask is not None]
     return Detection2DArray(
-        header=header, detections=[_result_to_detection(result, header) for result in visible]
+        header=header,
+        detections=[
+            _result_to_detection(result, result.mask, header)
+            for result in frame.objects
+            if result.mask is not None
+        ],
     )
 
 
@@ -202,8 +209,8 @@ def _box_around(box: BoundingBox2D) -> tuple[float, float, float, float]:
     return center.x - dx, center.y - dy, center.x + dx, center.y + dy
 
 
-def _result_to_detection(result: ObjectResult, header: Header) -> Detection2D:
-    x0, y0, x1, y1 = result.mask.box_xyxy
+def _result_to_detection(result: ObjectResult, mask: MaskCrop, header: Header) -> Detection2D:
+    x0, y0, x1, y1 = mask.box_xyxy
     msg = detection_message(header, str(result.object_id), result.label, result.predicted_iou)
     msg.bbox.center.position.x = (x0 + x1) / 2
     msg.bbox.center.position.y = (y0 + y1) / 2

@@ -158,10 +158,11 @@ def _range(pixels: np.ndarray) -> tuple[float, float]:
 def _other_to_rgb(msg: Image) -> np.ndarray:
     """Let cv_bridge convert an encoding that is not known here, where it is installed."""
     convert = _cv_bridge()
-    with contextlib.suppress(Exception):  # it raises what its parts and Boost raise
-        rgb = convert and convert(msg, 'rgb8')
-        if rgb.shape == (msg.height, msg.width, 3) and rgb.dtype == np.uint8:
-            return rgb
+    if convert is not None:
+        with contextlib.suppress(Exception):  # it raises what its parts and Boost raise
+            rgb = convert(msg, 'rgb8')
+            if rgb.shape == (msg.height, msg.width, 3) and rgb.dtype == np.uint8:
+                return rgb
     known = ', '.join(name for name in _TO_RGB if name != DEPTH)
     raise ImageError(
         f'image encoding {msg.encoding!r} cannot be tracked in: publish one of {known}'

@@ -28,6 +28,7 @@ class Inbox(Generic[Item]):
         self._worker = worker
         self._take = take
         self._after_waiting = after_waiting
+        self._length = length
         self._waiting: deque[Item] = deque(maxlen=length)
         self._lock = threading.Lock()
         self._is_posted = False
@@ -36,7 +37,7 @@ class Inbox(Generic[Item]):
     def put(self, item: Item) -> bool:
         """Put a message in line; return whether there was room without dropping the oldest."""
         with self._lock:
-            has_room = len(self._waiting) < self._waiting.maxlen
+            has_room = len(self._waiting) < self._length
             self.dropped += not has_room
             self._waiting.append(item)
             is_first, self._is_posted = not self._is_posted, True

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
+from tam_ros.masks import MaskCrop
 from tam_ros.ros.lettering import letter
 from tam_ros.tracker.results import FrameResult, ObjectResult, ObjectState
 
@@ -20,7 +21,8 @@ LUMINANCE = (0.299, 0.587, 0.114)
 def color_of(object_id: int) -> tuple[int, int, int]:
     """Return an object's RGB colour; the same id always has the same."""
     rgb = colorsys.hsv_to_rgb(object_id * GOLDEN_RATIO % 1.0, 0.85, 1.0)
-    return tuple(round(255 * channel) for channel in rgb)
+    red, green, blue = (round(255 * channel) for channel in rgb)
+    return red, green, blue
 
 
 def draw_overlay(
@@ -35,12 +37,12 @@ def draw_overlay(
     warn takes the kind and the text of a warning about what cannot be drawn.
     """
     canvas = np.array(image_rgb)
-    visible = [o for o in frame.objects if o.mask is not None]
-    for result in visible:
-        _draw_object(canvas, result, opacity)
+    visible = [(o, o.mask) for o in frame.objects if o.mask is not None]
+    for result, crop in visible:
+        _draw_object(canvas, crop, color_of(result.object_id), opacity)
     captions = _Captions(canvas, warn)
-    for result in visible:
-        x0, y0, _, _ = result.mask.box_xyxy
+    for result, crop in visible:
+        x0, y0, _, _ = crop.box_xyxy
         captions.draw(f'{_name(result)} {result.predicted_iou:.2f}', x0, y0, result.object_id)
     for result in frame.objects:
         if result.state in (ObjectState.OCCLUDED, ObjectState.LOST):
@@ -49,10 +51,11 @@ def draw_overlay(
     return canvas
 
 
-def _draw_object(canvas: np.ndarray, result: ObjectResult, opacity: float) -> None:
-    color = color_of(result.object_id)
-    x0, y0, x1, y1 = result.mask.box_xyxy
-    region, mask = canvas[y0:y1, x0:x1], result.mask.mask
+def _draw_object(
+    canvas: np.ndarray, crop: MaskCrop, color: tuple[int, int, int], opacity: float
+) -> None:
+    x0, y0, x1, y1 = crop.box_xyxy
+    region, mask = canvas[y0:y1, x0:x1], crop.mask
     region[mask] = (region[mask] * (1 - opacity) + np.multiply(color, opacity)).astype(np.uint8)
     outline, _ = cv2.findContours(
         mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(x0, y0)

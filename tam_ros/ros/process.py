@@ -24,7 +24,8 @@ END_S = 2.5  # from a signal until the process has ended; launch sends the next 
 
 def main(arguments=None) -> NoReturn:
     """Run the node, and end the process: with status 0 by SIGINT or SIGTERM, 1 by an error."""
-    spinning, signals = threading.Event(), queue.SimpleQueue()
+    spinning = threading.Event()
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_end_after, args=(signals,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, functools.partial(_on_signal, spinning, signals))

@@ -42,7 +42,7 @@ class Worker(Generic[Frame]):
         self._process_frame = process_frame
         self._on_failure = on_failure
         self._changed = threading.Condition()
-        self._waiting: Frame | None = None
+        self._waiting: deque[Frame] = deque(maxlen=1)
         self._jobs: deque[_Job] = deque()
         self._offered = self._processed = 0  # numbers of the newest frame, and of the last one
         self._is_frames_turn = False
@@ -58,8 +58,8 @@ class Worker(Generic[Frame]):
     def offer(self, frame: Frame) -> None:
         """Put a frame in line, in place of one that still waits."""
         with self._changed:
-            self.dropped += self._waiting is not None
-            self._waiting = frame
+            self.dropped += len(self._waiting)
+            self._waiting.append(frame)
             self._offered += 1
             self._changed.notify()
 
@@ -83,7 +83,7 @@ class Worker(Generic[Frame]):
         with self._changed:
             if self._stopping or self.failure:
                 return False
-            is_frame_first = after_waiting and self._waiting is not None
+            is_frame_first = after_waiting and bool(self._waiting)
             self._jobs.append(_Job(job, future, self._offered if is_frame_first else 0))
             self._changed.notify()
         return True
@@ -121,10 +121,10 @@ class Worker(Generic[Frame]):
         return True
 
     def _has_work(self) -> bool:
-        return self._stopping or bool(self._jobs) or self._waiting is not None
+        return self._stopping or bool(self._jobs) or bool(self._waiting)
 
     def _is_jobs_turn(self) -> bool:
-        if not self._jobs or self._waiting is None:
+        if not self._jobs or not self._waiting:
             return bool(self._jobs)
         return not self._is_frames_turn and self._jobs[0].after_frame <= self._processed
 
@@ -135,8 +135,7 @@ class Worker(Generic[Frame]):
 
     def _take_frame(self) -> tuple[Callable, None]:
         self._is_frames_turn, self._processed = False, self._offered
-        frame, self._waiting = self._waiting, None
-        return functools.partial(self._process_frame, frame), None
+        return functools.partial(self._process_frame, self._waiting.popleft()), None
 
     def _cancel_jobs(self) -> None:
         for job in self._jobs:

@@ -148,7 +148,7 @@ class DetectionAssociation:
         matches = best_pairs(overlaps, options.match_iou)
         for row, column in matches.items():
             self._see_again(message, list(shown)[column], found[row])
-        is_known = (overlaps >= options.known_iou).any(axis=1)
+        is_known = [(row >= options.known_iou).any() for row in overlaps]
         return [f for row, f in enumerate(found) if row not in matches and not is_known[row]]
 
     def _see_again(self, message: Message, object_id: int, found: Found) -> None:
@@ -191,19 +191,24 @@ class DetectionAssociation:
         """Give detections to hidden objects of their class, near enough; return the others."""
         rest = []
         for found in unknown:
-            sighting = found.answer.observation.sighting
-            hidden = [
-                track
-                for i, track in self._objects.items()
-                if i not in message.outcome.corrected
-                and _may_return(track, found.detection.label, sighting, message.on.options)
-            ]
-            if hidden:
-                nearest = min(hidden, key=lambda track: track.visibility.moved(sighting))
-                self._correct(message, nearest.object_id, found)
-            else:
+            hidden = self._nearest_hidden(message, found)
+            if hidden is None:
                 rest.append(found)
+            else:
+                self._correct(message, hidden.object_id, found)
         return rest
+
+    def _nearest_hidden(self, message: Message, found: Found) -> Track | None:
+        sighting = found.answer.observation.sighting
+        if sighting is None:
+            return None
+        hidden = [
+            track
+            for i, track in self._objects.items()
+            if i not in message.outcome.corrected
+            and _may_return(track, found.detection.label, sighting, message.on.options)
+        ]
+        return min(hidden, key=lambda track: track.visibility.moved(sighting), default=None)
 
     # -- objects that are proposed ----------------------------------------------------------
 

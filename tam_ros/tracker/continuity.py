@@ -81,11 +81,16 @@ class _Oddity:
     meaning: Step
     """What is done once several frames agree."""
 
+    @property
+    def why(self) -> Remark:
+        """What is said of it."""
+        return Remark(self.kind, self.text)
+
 
 class Continuity:
     """Judges the frames of a stream in the order of their arrival; state of a few numbers."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._newest: Arrival | None = None  # of those taken
         self._time_ns = 0  # that the newest one counts as
         self._before_ns: int | None = None  # stamp of the one taken before the newest
@@ -104,21 +109,18 @@ class Continuity:
     def judge(self, frame: Arrival) -> Verdict:
         """Say what is done with the next frame, and take it into account."""
         self._count += 1
-        odd = self._oddity(frame)
-        if odd is None:
+        newest = self._newest
+        odd = None if newest is None else self._oddity(frame, newest)
+        if newest is None or odd is None:
             return self._go_on(frame)
-        self._extend_row(frame)
-        why = Remark(odd.kind, odd.text)
-        if not self._is_believed(frame, odd):
-            return Verdict(Step.LEAVE_OUT, why=why)
-        return self._believe(frame, odd.meaning, why)
+        self._extend_row(frame, newest)
+        if not self._is_believed(frame, newest, odd):
+            return Verdict(Step.LEAVE_OUT, why=odd.why)
+        return self._believe(frame, newest, odd)
 
     # -- what is odd ------------------------------------------------------------------------
 
-    def _oddity(self, frame: Arrival) -> _Oddity | None:
-        newest = self._newest
-        if newest is None:
-            return None
+    def _oddity(self, frame: Arrival, newest: Arrival) -> _Oddity | None:
         if frame.size_wh != newest.size_wh:
             old, new = ('x'.join(map(str, each.size_wh)) for each in (newest, frame))
             return _Oddity(
@@ -128,10 +130,10 @@ class Continuity:
             text = f'frame_id changed from {newest.frame_id!r} to {frame.frame_id!r}'
             is_back = frame.stamp_ns < newest.stamp_ns
             return _Oddity('odd frame_ids', text, Step.RESET if is_back else Step.GO_ON)
-        return self._odd_time(frame)
+        return self._odd_time(frame, newest)
 
-    def _odd_time(self, frame: Arrival) -> _Oddity | None:
-        jump_ns = frame.stamp_ns - self._newest.stamp_ns
+    def _odd_time(self, frame: Arrival, newest: Arrival) -> _Oddity | None:
+        jump_ns = frame.stamp_ns - newest.stamp_ns
         if jump_ns < 0:
             kind = 'zero stamps' if frame.stamp_ns == 0 else 'late frames'
             text = f'time jumped back by {-jump_ns / SECOND:.3f} s'
@@ -150,28 +152,28 @@ class Continuity:
 
     # -- whether it is believed -------------------------------------------------------------
 
-    def _extend_row(self, frame: Arrival) -> None:
+    def _extend_row(self, frame: Arrival, newest: Arrival) -> None:
         self._left_out += 1
-        if self._row and self._agrees(frame):
+        if self._row and self._agrees(frame, newest):
             self._row = [self._row[0], frame]
             self._row_length += 1
         else:
             self._row, self._row_length = [frame], 1
 
-    def _agrees(self, frame: Arrival) -> bool:
+    def _agrees(self, frame: Arrival, newest: Arrival) -> bool:
         first, last = self._row[0], self._row[-1]
         if (frame.size_wh, frame.frame_id) != (last.size_wh, last.frame_id):
             return False
-        usual_ns = max(AHEAD_S * SECOND, first.stamp_ns - self._newest.stamp_ns)
+        usual_ns = max(AHEAD_S * SECOND, first.stamp_ns - newest.stamp_ns)
         gap_ns = frame.stamp_ns - last.stamp_ns
         return 0 <= gap_ns <= usual_ns + max(0, frame.arrival_ns - last.arrival_ns)
 
-    def _is_believed(self, frame: Arrival, odd: _Oddity) -> bool:
+    def _is_believed(self, frame: Arrival, newest: Arrival, odd: _Oddity) -> bool:
         breaks, resets = self._recent(self._breaks), self._recent(self._resets)
         is_calm = breaks + resets < 2  # two cameras in turn agree with themselves as well
         if self._left_out >= MOST_LEFT_OUT or (self._row_length >= AGREEING and is_calm):
             return True
-        back_s = (self._newest.stamp_ns - frame.stamp_ns) / SECOND
+        back_s = (newest.stamp_ns - frame.stamp_ns) / SECOND
         is_loop = odd.kind == 'late frames' and BACK_S < back_s <= LONGEST_LOOP_S
         return is_loop and odd.meaning is Step.RESET and not breaks + resets
 
@@ -188,27 +190,34 @@ class Continuity:
             self._end_row()
         return self._take(frame, Step.GO_ON, remark=remark)
 
-    def _believe(self, frame: Arrival, meaning: Step, why: Remark) -> Verdict:
+    def _believe(self, frame: Arrival, newest: Arrival, odd: _Oddity) -> Verdict:
         """Take a frame with which the stream is another from now on."""
-        if meaning is Step.RESET:
+        if odd.meaning is Step.RESET:
             self._resets.append(self._count)
-        if meaning is not Step.GO_ON:
+        if odd.meaning is not Step.GO_ON:
             self._newest = self._before_ns = None
         elif self._row_length > 1:  # the last gap is one within the row
             gap_ns = (frame.stamp_ns - self._row[0].stamp_ns) // (self._row_length - 1)
-            self._newest = replace(self._newest, stamp_ns=frame.stamp_ns - gap_ns)
+            self._newest = replace(newest, stamp_ns=frame.stamp_ns - gap_ns)
         self._end_row()
-        return self._take(frame, meaning, why=why)
+        return self._take(frame, odd.meaning, why=odd.why)
 
     def _end_row(self) -> None:
         self._row, self._row_length, self._left_out = [], 0, 0
 
-    def _take(self, frame: Arrival, step: Step, **said: Remark | None) -> Verdict:
+    def _take(
+        self,
+        frame: Arrival,
+        step: Step,
+        *,
+        why: Remark | None = None,
+        remark: Remark | None = None,
+    ) -> Verdict:
         newest, self._newest = self._newest, frame
         if newest is None:
             self._same, self._is_standing, self._last_gap_ns = 0, False, 0
             self._time_ns, self._stamp_arrived_ns = frame.stamp_ns, frame.arrival_ns
-            return Verdict(step, frame.stamp_ns, **said)
+            return Verdict(step, frame.stamp_ns, why=why, remark=remark)
         self._before_ns = newest.stamp_ns
         self._last_gap_ns = frame.stamp_ns - newest.stamp_ns
         elapsed_ns = max(0, frame.arrival_ns - newest.arrival_ns)
@@ -217,9 +226,7 @@ class Continuity:
             self._time_ns += elapsed_ns
         if frame.stamp_ns >= self._time_ns:
             self._time_ns = frame.stamp_ns
-        if standing is not None:
-            said['remark'] = standing
-        return Verdict(step, self._time_ns, self._is_standing, **said)
+        return Verdict(step, self._time_ns, self._is_standing, why, standing or remark)
 
     def _watch_for_standing(self, frame: Arrival, elapsed_ns: int) -> Remark | None:
         """Go by the clock of arrival while stamps do not change; return what is to be said."""

@@ -80,6 +80,8 @@ class Forecast:
     @cached_property
     def view_mask(self) -> np.ndarray:
         """The expected mask in view_xyxy, (y1 - y0, x1 - x0) bool; needs some of it in view."""
+        if self.view_xyxy is None:
+            raise ValueError(f'box {self.box_xyxy} is out of view: there is no mask of it')
         x0, y0, x1, y1 = self.view_xyxy
         # Pixels are sampled at their centres, half a pixel from their corners.
         origin = np.subtract(self.measured.centroid_xy, self.measured.box_xyxy[:2]) - 0.5

@@ -17,7 +17,7 @@ class History:
     The newest frame stays, whatever the bounds.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
         self._count = ByteCount()
 
@@ -57,9 +57,11 @@ class History:
         return self._count.nbytes
 
     @property
-    def newest(self) -> Frame | None:
-        """The newest frame, None before the first one."""
-        return self._frames[-1] if self._frames else None
+    def newest(self) -> Frame:
+        """The newest frame; raises PromptError before the first one."""
+        if not self._frames:
+            raise PromptError('no frame has arrived yet: is the camera publishing?')
+        return self._frames[-1]
 
     def after(self, index: int) -> list[Frame]:
         """Return the frames that came after the one of that index, oldest first."""
@@ -73,8 +75,6 @@ class History:
         of the newest. Raises PromptError, with the span of the history, where there is no frame.
         """
         newest = self.newest
-        if newest is None:
-            raise PromptError('no frame has arrived yet: is the camera publishing?')
         if stamp_ns is None or (newest.is_standing and stamp_ns == newest.image_stamp_ns):
             return newest
         nearest = min(self._frames, key=lambda frame: abs(frame.stamp_ns - stamp_ns))
@@ -84,13 +84,11 @@ class History:
 
     def is_ahead(self, stamp_ns: int) -> bool:
         """Return whether a stamp belongs to a frame that is yet to come."""
-        newest = self.newest
-        return newest is None or 2 * (stamp_ns - newest.stamp_ns) > self._period_ns
+        return not self._frames or 2 * (stamp_ns - self.newest.stamp_ns) > self._period_ns
 
     def ahead_s(self, stamp_ns: int) -> float:
         """Return how many seconds a stamp is ahead of the newest frame; 0 before the first."""
-        newest = self.newest
-        return (stamp_ns - newest.stamp_ns) * 1e-9 if newest else 0.0
+        return (stamp_ns - self.newest.stamp_ns) * 1e-9 if self._frames else 0.0
 
     @property
     def _period_ns(self) -> float:

@@ -10,9 +10,9 @@ def mask_overlaps(masks: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> 
     """Return the (A, B) IoU of A masks, each (m * m,) float32 of 0 and 1, with B others."""
     if not masks or not others:
         return np.zeros((len(masks), len(others)))
-    masks, others = np.stack(masks), np.stack(others)
-    both = masks @ others.T
-    either = masks.sum(1)[:, None] + others.sum(1)[None] - both
+    a, b = np.stack(masks), np.stack(others)
+    both = a @ b.T
+    either = a.sum(1)[:, None] + b.sum(1)[None] - both
     return both / np.maximum(either, 1)
 
 

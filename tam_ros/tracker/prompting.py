@@ -61,7 +61,7 @@ class PromptDecoder:
 
     def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> PromptAnswer:
         if prompt.mask is not None:
-            return self._decode_given_mask(frame, prompt)
+            return self._decode_given_mask(frame, prompt, prompt.mask)
         former = attended = None
         if track is not None:
             former = _former_logits(frame, track)
@@ -71,10 +71,10 @@ class PromptDecoder:
         decoded = self._ask(frame, attended, prompts)
         return self._answer(frame, prompt, decoded)
 
-    def _decode_given_mask(self, frame: Frame, prompt: Prompt) -> PromptAnswer:
+    def _decode_given_mask(self, frame: Frame, prompt: Prompt, mask: np.ndarray) -> PromptAnswer:
         """A given mask is its own answer: certain, and only its pointer is decoded."""
         spec = self._engine.spec
-        resized = network_mask(prompt.mask, spec.image_size)
+        resized = network_mask(mask, spec.image_size)
         prompts = replace(DecoderPrompts.none(1), masks=resized[None])
         decoded = self._ask(frame, None, prompts)
         logits = logits_of_mask(resized, spec.mask_side)
@@ -122,8 +122,6 @@ def former_logits(logits: np.ndarray) -> np.ndarray:
 
 def _former_logits(frame: Frame, track: Track) -> np.ndarray | None:
     """Return what prompts refine of an object in a frame; None where it is hidden."""
-    if track.frame_index == frame.index:
-        seen = track.observation
-    else:
-        seen = frame.observations.get(track.object_id)
+    is_newest = track.frame_index == frame.index
+    seen = track.observation if is_newest else frame.observations.get(track.object_id)
     return former_logits(seen.logits) if seen and seen.visible else None

@@ -116,7 +116,9 @@ class ObjectResult:
 
     def forecast(self, time_ns: int) -> Forecast | None:
         """Return where the object will be; None without a motion, or for a time out of reach."""
-        return self.motion and self.motion.forecast(time_ns, self._masks.size_wh)
+        if self.motion is None:
+            return None
+        return self.motion.forecast(time_ns, self._masks.size_wh)
 
     @property
     def predicted_iou(self) -> float:

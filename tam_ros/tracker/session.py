@@ -149,7 +149,7 @@ class Session:
     @property
     def has_frame(self) -> bool:
         """Whether a frame has arrived, so that prompts can be applied."""
-        return self.history.newest is not None
+        return len(self.history) > 0
 
     @property
     def objects(self) -> Sequence[ObjectResult]:
@@ -181,7 +181,7 @@ class Session:
         if verdict.step is Step.RESET:
             self.reset()
             self.history.clear()
-            return verdict.why.text
+            return verdict.why.text if verdict.why else ''
         if verdict.step is Step.REWIND:
             self._remember_prompts()  # while there is their frame
             self.history.clear()

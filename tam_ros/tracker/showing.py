@@ -103,7 +103,7 @@ def check_pixels(
     others: Collection[int],
     options: SessionOptions,
     *,
-    object_id=0,
+    object_id: int = 0,
 ) -> None:
     """Raise PromptError for an answer that has no pixel in its frame among other objects there.
 

@@ -69,7 +69,7 @@ class Track:
     """As of the last frame that it was visible in, since the newest prompt; None where the session
     does not forecast."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.go_on_from(self.answer)
 
     def go_on_from(self, answer: PromptAnswer) -> None:

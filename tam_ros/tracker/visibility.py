@@ -54,7 +54,7 @@ class Visibility:
     hidden, it needs a good mask, or weak ones for confirm_s. A mask that jumps must be good.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._seen: deque[Sighting] = deque(maxlen=MOST_SIGHTINGS)  # the believed ones
         self._is_visible = True
         self._since_ns: int | None = None  # what speaks against the present verdict lasts
