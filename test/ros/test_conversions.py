@@ -151,7 +151,7 @@ def test_rotated_detection_is_taken_for_the_upright_box_around_it():
     message.results.append(ObjectHypothesisWithPose())
     (detection,), refused = read(message)
     assert detection.box_xyxy == pytest.approx((45, 30, 55, 50))
-    assert (detection.label, detection.score) == ('cup', 0.5)
+    assert (detection.label, detection.confidence) == ('cup', 0.5)
     assert refused == []
 
 
@@ -183,4 +183,4 @@ def test_score_that_is_no_number_does_not_hide_the_other_results():
     message.results.insert(0, ObjectHypothesisWithPose())
     message.results[0].hypothesis.score = math.nan
     (detection,), _ = read(message)
-    assert (detection.label, detection.score) == ('cup', 0.25)
+    assert (detection.label, detection.confidence) == ('cup', 0.25)
