@@ -22,7 +22,7 @@ def test_boxes_scores_and_names_are_kept():
     (detection,) = message_to_detections(message, refused.append)
     assert refused == []
     assert detection.box_xyxy == (80, 70, 120, 90)
-    assert (detection.label, detection.score) == ('cup', 0.75)
+    assert (detection.label, detection.confidence) == ('cup', 0.75)
 
 
 @pytest.mark.skipif(importlib.util.find_spec('yolo_msgs') is not None, reason='yolo_msgs is here')
