@@ -1,0 +1,140 @@
+"""Depth inside a mask split at its gaps, and the layer that is the object.
+
+A mask that is a little too large also covers what stands before the object or behind it, and one
+that is filled in what shows through it. Their depths differ from the object's by a step. Which
+layer is the object is told by two things:
+
+- Support: it has many of the mask's pixels.
+- Connectedness: the object ends where its mask ends, at a step of depth or on what it stands on.
+  A hand before it and the wall behind it go on outside the mask.
+
+Of the layers with good support that end with the mask, the nearest is the object, because what is
+seen through it is behind it. Where all go on outside, as when the mask is smaller than the object,
+it is the one with most support.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+SUPPORT = 0.2  # of the largest layer's pixels: good support
+GOES_ON = 0.5  # of a layer's outline continues outside the mask: so does the layer
+FLYING_REACH = 5  # pixels: a flying pixel has nearer and farther ones among so many by so many
+
+
+def flying_pixels(depth_m: np.ndarray, gap_m: np.ndarray) -> np.ndarray:
+    """Return where a sensor mixed two surfaces: (h, w) bool.
+
+    Such a pixel hangs in between: a nearer and a farther one are near it, each beyond a gap. The
+    edge of the nearer surface has only farther ones beside it and stays, as does a wire.
+    """
+    window = np.ones((FLYING_REACH, FLYING_REACH), np.uint8)
+    nearest = cv2.erode(np.where(depth_m > 0, depth_m, np.float32(np.inf)), window)
+    farthest = cv2.dilate(depth_m, window)
+    return (depth_m - nearest > gap_m) & (farthest - depth_m > gap_m)
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Depth in a window and which neighbouring pixels are of one surface."""
+
+    depth_m: np.ndarray
+    """(h, w) float32; 0 is a hole."""
+    mask: np.ndarray
+    """(h, w) bool: the object's pixels, holes included."""
+    gap_m: np.ndarray
+    """(h, w) float32: the step to a neighbour that separates surfaces."""
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """(h, w) bool: the mask's pixels that have a depth."""
+        return self.mask & (self.depth_m > 0)
+
+    @cached_property
+    def across(self) -> np.ndarray:
+        """(h, w - 1) bool: a pixel and its right neighbour are of one surface."""
+        return self._joined(np.s_[:, :-1], np.s_[:, 1:])
+
+    @cached_property
+    def down(self) -> np.ndarray:
+        """(h - 1, w) bool: a pixel and the one below are of one surface."""
+        return self._joined(np.s_[:-1], np.s_[1:])
+
+    def _joined(self, a, b) -> np.ndarray:
+        z = self.depth_m
+        return (np.abs(z[b] - z[a]) < self.gap_m[a]) & (z[a] > 0) & (z[b] > 0)
+
+    @cached_property
+    def beyond(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where surfaces cross the mask's outline: (h, w) bool pixels outside, and inside."""
+        outside, inside = np.zeros_like(self.mask), np.zeros_like(self.mask)
+        for joined, a, b in (
+            (self.across, np.s_[:, :-1], np.s_[:, 1:]),
+            (self.down, np.s_[:-1], np.s_[1:]),
+        ):
+            crossing = joined & (self.mask[a] != self.mask[b])
+            for end in (a, b):
+                outside[end] |= crossing & ~self.mask[end]
+                inside[end] |= crossing & self.mask[end]
+        return outside, inside
+
+    def labels(self) -> tuple[int, np.ndarray]:
+        """Return the number of connected layers and (h, w) int32 labels; 0 is no layer's.
+
+        Between pixels lie cells that are set where the pixels are joined, so that components of
+        pixels and cells part at gaps.
+        """
+        height, width = self.depth_m.shape
+        cells = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
+        inside = self.inside
+        cells[::2, ::2] = inside
+        cells[::2, 1::2] = self.across & inside[:, :-1] & inside[:, 1:]
+        cells[1::2, ::2] = self.down & inside[:-1] & inside[1:]
+        count, labels = cv2.connectedComponents(cells, connectivity=4)
+        return count - 1, labels[::2, ::2]
+
+
+def object_layer(surfaces: Surfaces) -> np.ndarray:
+    """Return the pixels of the object's layer, (h, w) bool; none only if all are holes.
+
+    Parts that something thin before the object cuts off belong to it if they are as far away.
+    """
+    count, labels = surfaces.labels()
+    if count <= 1:
+        return surfaces.inside
+    support = _count(labels, surfaces.inside, count)
+    goes_on = _goes_on(surfaces, labels, count)
+    depths = surfaces.depth_m[surfaces.inside]
+    mean_m = np.bincount(labels[surfaces.inside], depths, count + 1)[1:] / support
+    best = _choose(support, goes_on, mean_m)
+    of_best = surfaces.inside & (labels == best + 1)
+    chosen = _as_far(surfaces, of_best, mean_m) & (goes_on <= max(GOES_ON, goes_on[best]))
+    chosen[best] = True
+    return np.append(False, chosen)[labels]
+
+
+def _choose(support: np.ndarray, goes_on: np.ndarray, mean_m: np.ndarray) -> int:
+    """Return the index of the object among layers, from 0."""
+    good = (support >= SUPPORT * support.max()) & (goes_on < GOES_ON)
+    if not good.any():
+        return int(support.argmax())
+    return int(np.where(good, mean_m, np.inf).argmin())
+
+
+def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.ndarray:
+    """Return which mean depths are among a layer's."""
+    depths, gaps = surfaces.depth_m[layer], surfaces.gap_m[layer]
+    return (mean_m > depths.min() - gaps.max()) & (mean_m < depths.max() + gaps.max())
+
+
+def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
+    """Return which part of each layer's share of the mask's outline continues outside."""
+    solid = cv2.erode(surfaces.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    outline = _count(labels, surfaces.inside & ~solid, count)
+    return _count(labels, surfaces.beyond[1], count) / np.maximum(outline, 1)
+
+
+def _count(labels: np.ndarray, where: np.ndarray, count: int) -> np.ndarray:
+    return np.bincount(labels[where], minlength=count + 1)[1:].astype(float)

@@ -1,0 +1,78 @@
+"""Where an object is: its points, its box and how sure that is, of a mask and a depth image."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tam_ros.geometry.camera import Camera
+from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.object_points import ObjectPoints, object_points
+from tam_ros.geometry.options import GeometryOptions
+from tam_ros.geometry.oriented_box import Grain, OrientedBox, Stance, fit_box
+from tam_ros.geometry.pose_covariance import pose_covariance
+from tam_ros.geometry.support import support_height
+from tam_ros.masks import MaskCrop
+
+BOX_POINTS = 600  # means of so many blocks tell a box as well as all points
+SMOOTHED = 0.7  # of noise remains in a block, as it is alike in neighbours
+LOWEST = 0.02  # of the points
+ON_IT_M = 0.003  # points so little above what an object stands on are not the object's
+FLAT = 0.5  # of the points: if less rises above, the object is as flat as that
+
+
+@dataclass(frozen=True)
+class Located:
+    """An object in the camera's frame."""
+
+    points: ObjectPoints
+    """Its visible surface."""
+    box: OrientedBox
+    """Around the surface, down to what the object stands on where that is known."""
+    covariance: np.ndarray
+    """(6, 6) float64 of the box's pose: x, y, z, and rotations about them; m and rad."""
+
+
+def locate(
+    depth: DepthImage,
+    crop: MaskCrop,
+    camera: Camera,
+    options: GeometryOptions,
+    stance: Stance | None = None,
+) -> Located | None:
+    """Return where an object is, None where its mask has no depth.
+
+    stance: up, if known, and the axes of the box before. What the object stands on is found here.
+    Raises DepthError where depth is not of the camera's size.
+    """
+    points = object_points(depth, crop, camera, options)
+    if not len(points):
+        return None
+    stance = stance or Stance()
+    some, _ = points.thinned(BOX_POINTS)
+    far_m = float(np.median(some[:, 2]))
+    if stance.up is not None:
+        some, stance = _standing(some, depth, crop, camera, stance, options)
+    pixel_m, noise_m = far_m / camera.focal_px, options.noise_m(far_m)
+    box = fit_box(some, stance, Grain(points.stride * pixel_m, SMOOTHED * noise_m))
+    covariance = pose_covariance(box, len(points) * points.stride**2, noise_m, pixel_m)
+    return Located(points, box, covariance)
+
+
+def _standing(
+    some: np.ndarray,
+    depth: DepthImage,
+    crop: MaskCrop,
+    camera: Camera,
+    stance: Stance,
+    options: GeometryOptions,
+) -> tuple[np.ndarray, Stance]:
+    """Return the points above what the object stands on, and the stance with its height."""
+    heights = some @ stance.up
+    bottom_m = float(np.quantile(heights, LOWEST))
+    floor_m = support_height(depth, crop, camera, (stance.up, bottom_m), options)
+    if floor_m is None:
+        return some, stance
+    above = heights > floor_m + ON_IT_M + options.noise_m(float(np.median(some[:, 2])))
+    if above.mean() > FLAT:
+        some = some[above]
+    return some, replace(stance, floor_m=floor_m)

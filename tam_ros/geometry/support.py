@@ -1,0 +1,61 @@
+"""What an object stands on: a level across `up`, found by the depth around its mask."""
+
+import numpy as np
+
+from tam_ros.geometry.camera import Camera
+from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.object_points import around, in_window
+from tam_ros.geometry.options import GeometryOptions
+from tam_ros.masks import MaskCrop
+
+RING = 0.25  # of the longer side of the mask's box: how far around it is looked
+LEAST_RING_PX = 10
+LEVEL_M = 0.005  # heights that count as the same level, or as much as depth is unsure
+SHARE = 0.15  # of the points around: as many must be on the level
+MOST_POINTS = 1500
+LEAST_POINTS = 20
+
+
+def support_height(
+    depth: DepthImage,
+    crop: MaskCrop,
+    camera: Camera,
+    stands: tuple[np.ndarray, float],
+    options: GeometryOptions,
+) -> float | None:
+    """Return the height along up of the level that an object stands on; None where none is seen.
+
+    stands: up, (3,) of length 1 in the camera's frame, and the height along it of the lowest
+    points that are seen of the object. The level is at most `support_reach_m` below them; of
+    several it is the highest.
+    """
+    up, bottom_m = stands
+    heights, step = _heights_around(depth, crop, camera, up, options)
+    if len(heights) < LEAST_POINTS:
+        return None
+    top = bottom_m + 2 * step
+    bins = max(int(np.ceil((options.support_reach_m + 2 * step) / step)), 1)
+    counts, _ = np.histogram(top - heights, bins, (0, bins * step))
+    level = np.convolve(counts, np.ones(3), 'same')
+    enough = np.flatnonzero(level >= SHARE * len(heights))
+    if not len(enough):
+        return None
+    peak = enough[0] + int(level[enough[0] : enough[0] + 3].argmax())
+    middle = top - (peak + 0.5) * step
+    return float(np.median(heights[np.abs(heights - middle) < 1.5 * step]))
+
+
+def _heights_around(
+    depth: DepthImage, crop: MaskCrop, camera: Camera, up: np.ndarray, options: GeometryOptions
+) -> tuple[np.ndarray, float]:
+    """Return heights of points around a mask, (N,), and the step that tells levels apart."""
+    x0, y0, x1, y1 = crop.box_xyxy
+    margin = max(int(RING * max(x1 - x0, y1 - y0)), LEAST_RING_PX)
+    area = (x1 - x0 + 2 * margin) * (y1 - y0 + 2 * margin)
+    window = around(crop, depth.size_wh, margin, max(int(np.sqrt(area / MOST_POINTS)), 1))
+    depth_m = depth.metres(window)
+    seen = (depth_m > 0) & ~in_window(crop, window)
+    z, rays = depth_m[seen], camera.rays[window][seen]
+    heights = (rays @ up[:2] + up[2]) * z
+    heights = heights[np.isfinite(heights)]
+    return heights, max(LEVEL_M, 2 * options.noise_m(float(np.median(z)) if len(z) else 0.0))
