@@ -121,7 +121,7 @@ class View:
     def points_m(self, number: int) -> np.ndarray:
         """Return (N, 3) exact points of a shape."""
         z = self.depth_m[self.labels == number][:, None]
-        return np.hstack([self.camera.rays[self.labels == number] * z, z])
+        return np.hstack([self.camera.rays[:, self.labels == number].T * z, z])
 
     def with_depth(self, depth_m: np.ndarray) -> 'View':
         """Return the same with other depth."""
@@ -130,8 +130,7 @@ class View:
 
 def look(camera: Camera, shapes: Sequence[Plane | Solid]) -> View:
     """Return what the camera sees: of all shapes the nearest at each pixel."""
-    rays = camera.rays
-    rays = np.concatenate([rays, np.ones_like(rays[..., :1])], -1).astype(float)
+    rays = np.stack([*camera.rays, np.ones_like(camera.rays[0])], -1).astype(float)
     depths = np.stack([np.full(rays.shape[:2], np.inf), *(s.depth_m(rays) for s in shapes)])
     nearest = depths.argmin(0)
     depth_m = np.where(nearest, depths.min(0), 0)

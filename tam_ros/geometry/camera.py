@@ -105,7 +105,7 @@ class Camera:
 
     @cached_property
     def rays(self) -> np.ndarray:
-        """(H, W, 2) float32 x / z and y / z of each pixel's centre; NaN where there is none.
+        """(2, H, W) float32 x / z and y / z of each pixel's centre; NaN where there is none.
 
         A pixel of a binned image is at the middle of those that it covers.
         """
@@ -115,7 +115,13 @@ class Camera:
             miss = np.abs(self._distorted(rays) - pixels.reshape(-1, 2)).max(1)
             rays[~((miss < MAX_MISS_PX) & (np.abs(rays).max(1) < STEEPEST))] = np.nan
         width, height = self.calibration.size_wh
-        return rays.reshape(height, width, 2).astype(np.float32)
+        return np.ascontiguousarray(rays.T.reshape(2, height, width), np.float32)
+
+    @cached_property
+    def blind(self) -> np.ndarray | None:
+        """(H, W) bool: the pixels without a ray; None where all have one."""
+        without = np.isnan(self.rays[0])
+        return without if without.any() else None
 
     def project(self, points_m: np.ndarray) -> np.ndarray:
         """Return (N, 2) float64 pixels, centres at whole numbers, of (N, 3) points before it."""

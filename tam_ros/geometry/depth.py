@@ -46,8 +46,11 @@ class DepthImage:
         cut = self.values[window]
         unit = self.unit_m or (MILLIMETRE if cut.dtype.kind == 'u' else 1.0)
         depth_m = np.multiply(cut, np.float32(unit), dtype=np.float32)
-        depth_m[~((depth_m > 0) & (depth_m <= self.max_m) & (depth_m < np.inf))] = 0
-        return depth_m
+        known = depth_m <= self.max_m if cut.dtype.kind == 'u' else self._known(depth_m)
+        return np.where(known, depth_m, np.float32(0))
+
+    def _known(self, depth_m: np.ndarray) -> np.ndarray:
+        return (depth_m > 0) & (depth_m <= self.max_m) & (depth_m < np.inf)
 
 
 def decode_compressed_depth(data: bytes, encoding: str) -> np.ndarray:

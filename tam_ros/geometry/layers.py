@@ -21,6 +21,8 @@ import numpy as np
 
 SUPPORT = 0.2  # of the largest layer's pixels: good support
 GOES_ON = 0.5  # of a layer's outline continues outside the mask: so does the layer
+NEIGHBOURS = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
+BETWEEN = (np.s_[::2, 1::2], np.s_[1::2, ::2])
 FLYING_REACH = 5  # pixels: a flying pixel has nearer and farther ones among so many by so many
 
 
@@ -53,35 +55,27 @@ class Surfaces:
         return self.mask & (self.depth_m > 0)
 
     @cached_property
-    def across(self) -> np.ndarray:
-        """(h, w - 1) bool: a pixel and its right neighbour are of one surface."""
-        return self._joined(np.s_[:, :-1], np.s_[:, 1:])
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether a pixel is of one surface with its right neighbour, (h, w - 1) bool.
 
-    @cached_property
-    def down(self) -> np.ndarray:
-        """(h - 1, w) bool: a pixel and the one below are of one surface."""
-        return self._joined(np.s_[:-1], np.s_[1:])
-
-    def _joined(self, a, b) -> np.ndarray:
-        z = self.depth_m
-        return (np.abs(z[b] - z[a]) < self.gap_m[a]) & (z[a] > 0) & (z[b] > 0)
+        And with the one below, (h - 1, w) bool.
+        """
+        z = np.where(self.depth_m > 0, self.depth_m, np.float32(np.nan))
+        with np.errstate(invalid='ignore'):
+            return tuple(np.abs(z[b] - z[a]) < self.gap_m[a] for a, b in NEIGHBOURS)
 
     @cached_property
     def beyond(self) -> tuple[np.ndarray, np.ndarray]:
         """Where surfaces cross the mask's outline: (h, w) bool pixels outside, and inside."""
-        outside, inside = np.zeros_like(self.mask), np.zeros_like(self.mask)
-        for joined, a, b in (
-            (self.across, np.s_[:, :-1], np.s_[:, 1:]),
-            (self.down, np.s_[:-1], np.s_[1:]),
-        ):
+        ends = np.zeros_like(self.mask)
+        for joined, (a, b) in zip(self.joined, NEIGHBOURS):
             crossing = joined & (self.mask[a] != self.mask[b])
-            for end in (a, b):
-                outside[end] |= crossing & ~self.mask[end]
-                inside[end] |= crossing & self.mask[end]
-        return outside, inside
+            ends[a] |= crossing
+            ends[b] |= crossing
+        return ends & ~self.mask, ends & self.mask
 
     def labels(self) -> tuple[int, np.ndarray]:
-        """Return the number of connected layers and (h, w) int32 labels; 0 is no layer's.
+        """Return the number of connected layers and (h * w,) labels; 0 is no layer's.
 
         Between pixels lie cells that are set where the pixels are joined, so that components of
         pixels and cells part at gaps.
@@ -90,10 +84,10 @@ class Surfaces:
         cells = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
         inside = self.inside
         cells[::2, ::2] = inside
-        cells[::2, 1::2] = self.across & inside[:, :-1] & inside[:, 1:]
-        cells[1::2, ::2] = self.down & inside[:-1] & inside[1:]
+        for joined, (a, b), between in zip(self.joined, NEIGHBOURS, BETWEEN):
+            cells[between] = joined & inside[a] & inside[b]
         count, labels = cv2.connectedComponents(cells, connectivity=4)
-        return count - 1, labels[::2, ::2]
+        return count - 1, labels[::2, ::2].reshape(-1).astype(np.intp)
 
 
 def object_layer(surfaces: Surfaces) -> np.ndarray:
@@ -104,15 +98,14 @@ def object_layer(surfaces: Surfaces) -> np.ndarray:
     count, labels = surfaces.labels()
     if count <= 1:
         return surfaces.inside
-    support = _count(labels, surfaces.inside, count)
+    support = np.bincount(labels, minlength=count + 1)[1:]
+    mean_m = np.bincount(labels, surfaces.depth_m.reshape(-1), count + 1)[1:] / support
     goes_on = _goes_on(surfaces, labels, count)
-    depths = surfaces.depth_m[surfaces.inside]
-    mean_m = np.bincount(labels[surfaces.inside], depths, count + 1)[1:] / support
     best = _choose(support, goes_on, mean_m)
-    of_best = surfaces.inside & (labels == best + 1)
-    chosen = _as_far(surfaces, of_best, mean_m) & (goes_on <= max(GOES_ON, goes_on[best]))
+    chosen = goes_on <= max(GOES_ON, goes_on[best])
+    chosen &= _as_far(surfaces, labels == best + 1, mean_m)
     chosen[best] = True
-    return np.append(False, chosen)[labels]
+    return np.append(False, chosen)[labels].reshape(surfaces.mask.shape)
 
 
 def _choose(support: np.ndarray, goes_on: np.ndarray, mean_m: np.ndarray) -> int:
@@ -124,17 +117,18 @@ def _choose(support: np.ndarray, goes_on: np.ndarray, mean_m: np.ndarray) -> int
 
 
 def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.ndarray:
-    """Return which mean depths are among a layer's."""
-    depths, gaps = surfaces.depth_m[layer], surfaces.gap_m[layer]
-    return (mean_m > depths.min() - gaps.max()) & (mean_m < depths.max() + gaps.max())
+    """Return which mean depths are among a layer's. layer: (h * w,) bool."""
+    depths = surfaces.depth_m.reshape(-1)[layer]
+    gap_m = surfaces.gap_m.reshape(-1)[layer].max()
+    return (mean_m > depths.min() - gap_m) & (mean_m < depths.max() + gap_m)
 
 
 def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
     """Return which part of each layer's share of the mask's outline continues outside."""
-    solid = cv2.erode(surfaces.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    outline = _count(labels, surfaces.inside & ~solid, count)
-    return _count(labels, surfaces.beyond[1], count) / np.maximum(outline, 1)
-
-
-def _count(labels: np.ndarray, where: np.ndarray, count: int) -> np.ndarray:
-    return np.bincount(labels[where], minlength=count + 1)[1:].astype(float)
+    mask = surfaces.mask.astype(np.uint8)
+    outline = mask > cv2.erode(mask, np.ones((3, 3), np.uint8))
+    counts = [
+        np.bincount(labels[np.flatnonzero(where)], minlength=count + 1)[1:]
+        for where in (surfaces.beyond[1], outline)
+    ]
+    return counts[0] / np.maximum(counts[1], 1)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.middle import at_share, middle
 from tam_ros.geometry.object_points import ObjectPoints, object_points
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import Grain, OrientedBox, Stance, fit_box
@@ -13,7 +14,7 @@ from tam_ros.geometry.pose_covariance import pose_covariance
 from tam_ros.geometry.support import support_height
 from tam_ros.masks import MaskCrop
 
-BOX_POINTS = 600  # means of so many blocks tell a box as well as all points
+BOX_POINTS = 400  # means of so many blocks tell a box as well as all points
 SMOOTHED = 0.7  # of noise remains in a block, as it is alike in neighbours
 LOWEST = 0.02  # of the points
 ON_IT_M = 0.003  # points so little above what an object stands on are not the object's
@@ -48,8 +49,8 @@ def locate(
     if not len(points):
         return None
     stance = stance or Stance()
-    some, _ = points.thinned(BOX_POINTS)
-    far_m = float(np.median(some[:, 2]))
+    some = points.thinned(BOX_POINTS)
+    far_m = middle(some[:, 2])
     if stance.up is not None:
         some, stance = _standing(some, depth, crop, camera, stance, options)
     pixel_m, noise_m = far_m / camera.focal_px, options.noise_m(far_m)
@@ -68,11 +69,11 @@ def _standing(
 ) -> tuple[np.ndarray, Stance]:
     """Return the points above what the object stands on, and the stance with its height."""
     heights = some @ stance.up
-    bottom_m = float(np.quantile(heights, LOWEST))
+    bottom_m = at_share(heights, LOWEST)
     floor_m = support_height(depth, crop, camera, (stance.up, bottom_m), options)
     if floor_m is None:
         return some, stance
-    above = heights > floor_m + ON_IT_M + options.noise_m(float(np.median(some[:, 2])))
+    above = heights > floor_m + ON_IT_M + options.noise_m(middle(some[:, 2]))
     if above.mean() > FLAT:
         some = some[above]
     return some, replace(stance, floor_m=floor_m)

@@ -1,6 +1,7 @@
 """The points of one object: of a mask, a depth image, and the camera's rays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -8,38 +9,83 @@ import numpy as np
 from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth import DepthError, DepthImage, Window
 from tam_ros.geometry.layers import Surfaces, flying_pixels, object_layer
+from tam_ros.geometry.middle import middle
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
 
 MARGIN = 3  # pixels around a mask, to see what goes on outside
-MOST_PIXELS = 60_000  # of an object that are looked at; of larger ones every second, and so on
 
 
 @dataclass(frozen=True)
 class ObjectPoints:
-    """Points of an object's visible surface, in the order of rows."""
+    """Points of an object's visible surface; each form is made when it is asked for."""
 
-    points_m: np.ndarray
-    """(N, 3) float32 x, y, z in the camera's frame, metres."""
-    pixels_xy: np.ndarray
-    """(N, 2) int32 column and row of the pixel that each point is of."""
-    stride: int = 1
-    """Pixels from one point to the next."""
+    xyz_m: np.ndarray
+    """(3, h, w) float32 x, y, z in the camera's frame, metres, of a window's pixels."""
+    chosen: np.ndarray
+    """(h, w) bool: those that are the object's; elsewhere xyz_m is 0."""
+    window: Window
+    """The window's rows and columns in the image, with the step from pixel to pixel."""
+
+    @cached_property
+    def _flat(self) -> np.ndarray:
+        return np.flatnonzero(self.chosen)
 
     def __len__(self) -> int:
-        return len(self.points_m)
+        return len(self._flat)
 
-    def thinned(self, most: int) -> tuple[np.ndarray, int]:
-        """Return means of square blocks of pixels, (M, 3), M about `most`, and a block's side.
+    @property
+    def stride(self) -> int:
+        """Pixels of the image from one point to the next."""
+        return self.window[0].step
+
+    @cached_property
+    def points_m(self) -> np.ndarray:
+        """(N, 3) float32 x, y, z in the camera's frame, metres, in the order of rows."""
+        points = np.empty((len(self), 3), np.float32)
+        for axis, plane in enumerate(self.xyz_m):
+            points[:, axis] = plane.reshape(-1)[self._flat]
+        return points
+
+    @cached_property
+    def pixels_xy(self) -> np.ndarray:
+        """(N, 2) int32 column and row of the image that each point is of."""
+        rows, columns = np.divmod(self._flat, self.chosen.shape[1])
+        starts = (self.window[1].start, self.window[0].start)
+        return (np.stack([columns, rows], 1) * self.stride + starts).astype(np.int32)
+
+    def thinned(self, most: int) -> np.ndarray:
+        """Return means of square blocks of pixels, (M, 3) float32, M about `most`.
 
         Means have less noise than points, and those of a plane are on the plane.
         """
-        side = max(round(float(np.sqrt(len(self) / most))), 1)
-        if side == 1 or not len(self):
-            return self.points_m, self.stride
-        cell = (self.pixels_xy - self.pixels_xy.min(0)) // (side * self.stride)
-        key = cell[:, 1] * (cell[:, 0].max() + 1) + cell[:, 0]
-        return _means(self.points_m, key), side * self.stride
+        side = int(np.sqrt(len(self) / most) + 0.5)
+        if side < 2:
+            return self.points_m
+        rows, columns = self.chosen.shape
+        height, width = -(-rows // side), -(-columns // side)
+        blocks = np.zeros((4, height * side, width * side), np.float32)
+        blocks[:3, :rows, :columns] = self.xyz_m
+        blocks[3, :rows, :columns] = self.chosen
+        size_wh = (width, height)
+        means = np.stack([cv2.resize(b, size_wh, interpolation=cv2.INTER_AREA) for b in blocks])
+        means = means[:, means[3] > 0]
+        return (means[:3] / means[3]).T
+
+    def voxels(self, side_m: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean of the points of each voxel, (M, 3) float32, and a pixel, (M, 2) int32.
+
+        Voxels are cubes with sides of side_m in the camera's frame, above 0.
+        """
+        if not len(self):
+            return self.points_m, self.pixels_xy
+        cell = np.floor(self.points_m / np.float32(side_m)).astype(np.int64)
+        cell -= cell.min(0)
+        size = cell.max(0) + 1
+        key = (cell[:, 2] * size[1] + cell[:, 1]) * size[0] + cell[:, 0]
+        _, first, key, count = np.unique(key, True, True, True)
+        sums = [np.bincount(key.reshape(-1), along) for along in self.points_m.T]
+        return (np.stack(sums, 1) / count[:, None]).astype(np.float32), self.pixels_xy[first]
 
 
 def object_points(
@@ -52,14 +98,18 @@ def object_points(
     more than half of the pixels. Raises DepthError for depth of another size than the camera's.
     """
     check_size(depth, camera)
-    stride = max(int(np.ceil(np.sqrt(crop.mask.sum() / MOST_PIXELS))), 1)
+    stride = int(np.ceil(np.sqrt(np.count_nonzero(crop.mask) / options.max_points)))
     window = around(crop, depth.size_wh, MARGIN * stride, stride)
     depth_m = depth.metres(window)
-    depth_m[np.isnan(camera.rays[(*window, 0)])] = 0
-    mask = in_window(crop, window)
-    chosen = _surface(depth_m, mask, options)
-    points = _back_projected(depth_m, chosen, window, camera)
-    return _one_per_voxel(points, options.voxel_m) if options.voxel_m else points
+    if camera.blind is not None:
+        depth_m[camera.blind[window]] = 0
+    chosen = _surface(depth_m, in_window(crop, window), options)
+    xyz_m = np.empty((3, *chosen.shape), np.float32)
+    np.multiply(depth_m, chosen, out=xyz_m[2])
+    np.multiply(camera.rays[(slice(None), *window)], xyz_m[2], out=xyz_m[:2])
+    if camera.blind is not None:
+        xyz_m[:, camera.blind[window]] = 0
+    return ObjectPoints(xyz_m, chosen, window)
 
 
 def check_size(depth: DepthImage, camera: Camera) -> None:
@@ -92,10 +142,10 @@ def _surface(depth_m: np.ndarray, mask: np.ndarray, options: GeometryOptions) ->
     gap_m = options.gaps_m(depth_m)
     flying = flying_pixels(depth_m, gap_m)
     solid = np.where(flying, np.float32(0), depth_m)
-    if not (solid[mask] > 0).any():  # all that there is hangs in between: better than nothing
+    if not solid[mask].any():  # all that there is hangs in between: better than nothing
         return mask & (depth_m > 0)
     surfaces = Surfaces(solid, mask, gap_m)
-    rim = options.erode * float(np.sqrt(mask.sum()))
+    rim = options.erode * float(np.sqrt(np.count_nonzero(mask)))
     return _eroded(object_layer(surfaces), surfaces.beyond[0], rim)
 
 
@@ -105,38 +155,7 @@ def _eroded(layer: np.ndarray, beyond: np.ndarray, rim: float) -> np.ndarray:
         return layer
     distance = cv2.distanceTransform((~beyond).astype(np.uint8), cv2.DIST_L2, 3)
     # What lies just inside the outline is at a distance of 1. Half of the pixels stay.
-    return layer & (distance >= min(rim + 1, float(np.median(distance[layer]))))
-
-
-def _back_projected(
-    depth_m: np.ndarray, chosen: np.ndarray, window: Window, camera: Camera
-) -> ObjectPoints:
-    rows, columns = np.nonzero(chosen)
-    z = depth_m[rows, columns]
-    points = np.empty((len(z), 3), np.float32)
-    np.multiply(camera.rays[window][rows, columns], z[:, None], out=points[:, :2])
-    points[:, 2] = z
-    stride = window[0].step
-    pixels = np.stack([columns, rows], 1).astype(np.int32) * stride
-    return ObjectPoints(points, pixels + (window[1].start, window[0].start), stride)
-
-
-def _one_per_voxel(points: ObjectPoints, side_m: float) -> ObjectPoints:
-    """Keep the mean of each voxel's points, and the pixel of its first."""
-    if not len(points):
-        return points
-    cell = np.floor(points.points_m / np.float32(side_m)).astype(np.int64)
-    cell -= cell.min(0)
-    size = cell.max(0) + 1
-    key = (cell[:, 2] * size[1] + cell[:, 1]) * size[0] + cell[:, 0]
-    _, first, key = np.unique(key, return_index=True, return_inverse=True)
-    means = _means(points.points_m, key.reshape(-1))
-    return ObjectPoints(means, points.pixels_xy[first], points.stride)
-
-
-def _means(points_m: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Return the mean of the points of each key that occurs, (M, 3) float32, in order of keys."""
-    count = np.bincount(key)
-    occurs = count > 0
-    sums = np.stack([np.bincount(key, points_m[:, i]) for i in range(3)], 1)
-    return (sums[occurs] / count[occurs, None]).astype(np.float32)
+    left = layer & (distance >= rim + 1)
+    if 2 * np.count_nonzero(left) >= np.count_nonzero(layer):
+        return left
+    return layer & (distance >= middle(distance[layer]))

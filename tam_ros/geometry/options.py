@@ -34,8 +34,11 @@ class GeometryOptions:
         'standard deviations of depth come on top.',
         between=(0.0, 10.0),
     )
-    voxel_m: float = option(
-        0.0, 'Side in metres of voxels that keep one point each; 0: all.', between=(0.0, 1.0)
+    max_points: int = option(
+        25_000,
+        'Points of an object; of masks with more pixels every second row and column is taken, or '
+        'every third, and so on.',
+        between=(100, 10_000_000),
     )
     smoothing_s: float = option(
         0.1,

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from tam_ros.geometry.middle import middle
+
 TAIL = 0.005  # of the points on each side of an axis that do not count
 THICKNESS_M = 0.005  # added to sides, so that flat things have a volume to compare
 INSIDE = 2.0  # of how far points are inside counts with the box's mean side
@@ -23,11 +25,11 @@ FACE_SHARE = 0.06  # of a side: how far from a face points belong to it
 FACE_M = 0.004  # the same at least, in metres
 DAMPING = 0.02  # of the rotation that faces ask for: how much of them there must be
 MAX_TURN = np.radians(5)  # of a round
-LEAST_TURN = np.radians(0.05)
+LEAST_TURN = np.radians(0.5)  # a round that turns less is the last
 ROUNDS = 3
 GAP_SHARE = 0.1  # of the middle of the points: a gap beyond which there are outliers
 MIDDLE = (0.02, 0.98)
-TRIPLES = 40
+TRIPLES = 24
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _without_noise(along: np.ndarray, noise_m: float) -> tuple[np.ndarray, np.nd
     for face, end in enumerate((low, low, low, high, high, high)):
         on_face = along[face % 3, (nearest == face) & close]
         if noise_m and len(on_face) > SEEN * along.shape[1]:
-            inward = np.median(on_face) - end[face % 3]
+            inward = middle(on_face) - end[face % 3]
             end[face % 3] += np.clip(inward, -TAIL_NOISE * noise_m, TAIL_NOISE * noise_m)
     return low, high
 
@@ -168,8 +170,9 @@ def _without_gaps(ordered: np.ndarray) -> tuple[float, float]:
 
 def _spread(points: np.ndarray) -> np.ndarray:
     """Return the principal axes, (3, 3), the most spread last; of a rotation."""
-    middle = points - np.median(points, 1, keepdims=True)
-    return _right_handed(np.linalg.eigh(middle @ middle.T)[1])
+    center = np.array([[middle(along)] for along in points])
+    spread = (points - center) @ (points - center).T
+    return _right_handed(np.linalg.eigh(spread)[1])
 
 
 def _right_handed(axes: np.ndarray) -> np.ndarray:
@@ -228,7 +231,7 @@ def _smallest_around(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
 def _face_normal(points: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Return the normal of the plane through three points that most others are on."""
     rng = np.random.default_rng(0)  # the same for the same points
-    some = points[:, :: max(points.shape[1] // 300, 1)].T
+    some = points[:, :: max(points.shape[1] // 150, 1)].T
     a, b, c = some[rng.integers(len(some), size=(3, TRIPLES))]
     normals = np.cross(b - a, c - a)
     length = np.linalg.norm(normals, axis=1)
@@ -263,8 +266,7 @@ def _turn_to_faces(points: np.ndarray, axes: np.ndarray, up: np.ndarray | None) 
     low, high = _ends(along)
     nearest, close = _faces(along, low, high)
     sums, target = np.zeros((3, 3)), np.zeros(3)
-    for face in range(6):
-        scatter = _scatter(points[:, (nearest == face) & close])
+    for face, scatter in enumerate(_scatters(points, np.where(close, nearest, 6))):
         axis = axes[:, face % 3]
         lever = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
         sums += lever @ scatter @ lever.T
@@ -272,17 +274,18 @@ def _turn_to_faces(points: np.ndarray, axes: np.ndarray, up: np.ndarray | None) 
     if up is not None:
         sums, target = np.outer(up, up) * (up @ sums @ up), up * (up @ target)
     # Rotations that no face tells of stay as they are.
-    spread = points.shape[1] * max(float(np.median(high - low)), FACE_M) ** 2 / 12
+    spread = points.shape[1] * max(middle(high - low), FACE_M) ** 2 / 12
     turn = np.linalg.solve(sums + DAMPING * spread * np.eye(3), target)
     return turn * min(1.0, MAX_TURN / max(float(np.linalg.norm(turn)), 1e-9))
 
 
-def _scatter(points: np.ndarray) -> np.ndarray:
-    """Return the sum of squares about the mean of (3, N) points, (3, 3)."""
-    if points.shape[1] < 4:
-        return np.zeros((3, 3))
-    flat = points - points.mean(1, keepdims=True)
-    return flat @ flat.T
+def _scatters(points: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Return the sums of squares about each face's mean of its (3, N) points, (6, 3, 3)."""
+    on_face = (face == np.arange(6)[:, None]).astype(float)
+    sums = on_face @ points.T
+    squares = (on_face[:, None] * points) @ points.T
+    count = np.maximum(on_face.sum(1), 1)[:, None, None]
+    return squares - sums[:, :, None] * sums[:, None, :] / count
 
 
 # Which axis is which

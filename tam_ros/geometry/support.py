@@ -4,6 +4,7 @@ import numpy as np
 
 from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.middle import middle
 from tam_ros.geometry.object_points import around, in_window
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
@@ -35,14 +36,14 @@ def support_height(
         return None
     top = bottom_m + 2 * step
     bins = max(int(np.ceil((options.support_reach_m + 2 * step) / step)), 1)
-    counts, _ = np.histogram(top - heights, bins, (0, bins * step))
+    below = np.floor((top - heights) / step).astype(int)
+    counts = np.bincount(below[(below >= 0) & (below < bins)], minlength=bins)
     level = np.convolve(counts, np.ones(3), 'same')
     enough = np.flatnonzero(level >= SHARE * len(heights))
     if not len(enough):
         return None
     peak = enough[0] + int(level[enough[0] : enough[0] + 3].argmax())
-    middle = top - (peak + 0.5) * step
-    return float(np.median(heights[np.abs(heights - middle) < 1.5 * step]))
+    return middle(heights[np.abs(below - peak) <= 1])
 
 
 def _heights_around(
@@ -55,7 +56,7 @@ def _heights_around(
     window = around(crop, depth.size_wh, margin, max(int(np.sqrt(area / MOST_POINTS)), 1))
     depth_m = depth.metres(window)
     seen = (depth_m > 0) & ~in_window(crop, window)
-    z, rays = depth_m[seen], camera.rays[window][seen]
-    heights = (rays @ up[:2] + up[2]) * z
+    z, rays = depth_m[seen], camera.rays[(slice(None), *window)][:, seen]
+    heights = (up[:2] @ rays + up[2]) * z
     heights = heights[np.isfinite(heights)]
-    return heights, max(LEVEL_M, 2 * options.noise_m(float(np.median(z)) if len(z) else 0.0))
+    return heights, max(LEVEL_M, 2 * options.noise_m(middle(z) if len(z) else 0.0))
