@@ -19,10 +19,13 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from tam_ros.geometry.middle import middle
+
 SUPPORT = 0.2  # of the largest layer's pixels: good support
 GOES_ON = 0.5  # of a layer's outline continues outside the mask: so does the layer
 NEIGHBOURS = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
 BETWEEN = (np.s_[::2, 1::2], np.s_[1::2, ::2])
+BAND_PX = 2  # along the outline, in which layers are looked for
 FLYING_REACH = 5  # pixels: a flying pixel has nearer and farther ones among so many by so many
 
 
@@ -48,6 +51,8 @@ class Surfaces:
     """(h, w) bool: the object's pixels, holes included."""
     gap_m: np.ndarray
     """(h, w) float32: the step to a neighbour that separates surfaces."""
+    rim_px: float = 0.0
+    """Width of what is left out where surfaces go on outside the mask."""
 
     @cached_property
     def inside(self) -> np.ndarray:
@@ -65,27 +70,44 @@ class Surfaces:
             return tuple(np.abs(z[b] - z[a]) < self.gap_m[a] for a, b in NEIGHBOURS)
 
     @cached_property
-    def beyond(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where surfaces cross the mask's outline: (h, w) bool pixels outside, and inside."""
+    def beyond(self) -> np.ndarray:
+        """(h, w) bool: the pixels just outside the mask to which its surfaces go on."""
         ends = np.zeros_like(self.mask)
         for joined, (a, b) in zip(self.joined, NEIGHBOURS):
             crossing = joined & (self.mask[a] != self.mask[b])
             ends[a] |= crossing
             ends[b] |= crossing
-        return ends & ~self.mask, ends & self.mask
+        return ends & ~self.mask
+
+    @cached_property
+    def to_beyond(self) -> np.ndarray:
+        """(h, w) float32 pixels to the nearest of those; 1 is right beside."""
+        return _distance(self.beyond)
+
+    @cached_property
+    def left_out(self) -> float:
+        """Pixels are left out whose `to_beyond` is less: a rim, but not more than half of all."""
+        within = self.to_beyond[self.inside]
+        rim = self.rim_px + 1
+        return rim if 2 * np.count_nonzero(within < rim) <= len(within) else middle(within)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """(h, w) bool: those inside but for the rim."""
+        return self.inside & (self.to_beyond >= self.left_out)
 
     def labels(self) -> tuple[int, np.ndarray]:
-        """Return the number of connected layers and (h * w,) labels; 0 is no layer's.
+        """Return the number of connected layers of what is kept, and (h * w,) labels from 1.
 
         Between pixels lie cells that are set where the pixels are joined, so that components of
         pixels and cells part at gaps.
         """
         height, width = self.depth_m.shape
         cells = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
-        inside = self.inside
-        cells[::2, ::2] = inside
+        kept = self.kept
+        cells[::2, ::2] = kept
         for joined, (a, b), between in zip(self.joined, NEIGHBOURS, BETWEEN):
-            cells[between] = joined & inside[a] & inside[b]
+            cells[between] = joined & kept[a] & kept[b]
         count, labels = cv2.connectedComponents(cells, connectivity=4)
         return count - 1, labels[::2, ::2].reshape(-1).astype(np.intp)
 
@@ -93,11 +115,12 @@ class Surfaces:
 def object_layer(surfaces: Surfaces) -> np.ndarray:
     """Return the pixels of the object's layer, (h, w) bool; none only if all are holes.
 
-    Parts that something thin before the object cuts off belong to it if they are as far away.
+    Without the rim, so that what surrounds an object on a table is not joined to it. Parts that
+    something thin before the object cuts off belong to it if they are as far away.
     """
     count, labels = surfaces.labels()
     if count <= 1:
-        return surfaces.inside
+        return surfaces.kept
     support = np.bincount(labels, minlength=count + 1)[1:]
     mean_m = np.bincount(labels, surfaces.depth_m.reshape(-1), count + 1)[1:] / support
     goes_on = _goes_on(surfaces, labels, count)
@@ -125,10 +148,14 @@ def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.nda
 
 def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
     """Return which part of each layer's share of the mask's outline continues outside."""
-    mask = surfaces.mask.astype(np.uint8)
-    outline = mask > cv2.erode(mask, np.ones((3, 3), np.uint8))
-    counts = [
-        np.bincount(labels[np.flatnonzero(where)], minlength=count + 1)[1:]
-        for where in (surfaces.beyond[1], outline)
-    ]
-    return counts[0] / np.maximum(counts[1], 1)
+    near = surfaces.left_out + BAND_PX
+    bands = (distance < near for distance in (surfaces.to_beyond, _distance(~surfaces.mask)))
+    goes_on, outline = (
+        np.bincount(labels[np.flatnonzero(band)], minlength=count + 1)[1:] for band in bands
+    )
+    return goes_on / np.maximum(outline, 1)
+
+
+def _distance(pixels: np.ndarray) -> np.ndarray:
+    """Return how many pixels each is from the nearest of some, (h, w) float32."""
+    return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, 3)

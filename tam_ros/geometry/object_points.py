@@ -9,7 +9,6 @@ import numpy as np
 from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth import DepthError, DepthImage, Window
 from tam_ros.geometry.layers import Surfaces, flying_pixels, object_layer
-from tam_ros.geometry.middle import middle
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
 
@@ -144,18 +143,5 @@ def _surface(depth_m: np.ndarray, mask: np.ndarray, options: GeometryOptions) ->
     solid = np.where(flying, np.float32(0), depth_m)
     if not solid[mask].any():  # all that there is hangs in between: better than nothing
         return mask & (depth_m > 0)
-    surfaces = Surfaces(solid, mask, gap_m)
-    rim = options.erode * float(np.sqrt(np.count_nonzero(mask)))
-    return _eroded(object_layer(surfaces), surfaces.beyond[0], rim)
-
-
-def _eroded(layer: np.ndarray, beyond: np.ndarray, rim: float) -> np.ndarray:
-    """Drop pixels within `rim` pixels of those where surfaces go on outside."""
-    if not rim or not beyond.any():
-        return layer
-    distance = cv2.distanceTransform((~beyond).astype(np.uint8), cv2.DIST_L2, 3)
-    # What lies just inside the outline is at a distance of 1. Half of the pixels stay.
-    left = layer & (distance >= rim + 1)
-    if 2 * np.count_nonzero(left) >= np.count_nonzero(layer):
-        return left
-    return layer & (distance >= middle(distance[layer]))
+    rim_px = options.erode * float(np.sqrt(np.count_nonzero(mask)))
+    return object_layer(Surfaces(solid, mask, gap_m, rim_px))

@@ -60,11 +60,15 @@ class Stance:
     """What is known of an object before its box is fitted."""
 
     up: np.ndarray | None = None
-    """(3,) of length 1 in the camera's frame: boxes are upright along it; None: as they lie."""
+    """(3,) in the camera's frame, made length 1: boxes are upright along it; None: as they lie."""
     floor_m: float | None = None
     """Height along up of what the object stands on, which its box reaches down to; None: held."""
     axes: np.ndarray | None = None
     """(3, 3) of the box in the frame before, which this one's are named after; None: the first."""
+
+    def __post_init__(self) -> None:
+        if self.up is not None:
+            object.__setattr__(self, 'up', _of_length_1(self.up))
 
     @cached_property
     def named_after(self) -> np.ndarray:
@@ -74,9 +78,17 @@ class Stance:
         return np.eye(3) if self.up is None else upright_axes(self.up)
 
 
+def _of_length_1(up: np.ndarray) -> np.ndarray:
+    """Return a direction, (3,) float64; raises ValueError for none."""
+    up = np.asarray(up, np.float64)
+    length = float(np.linalg.norm(up)) if up.shape == (3,) else 0.0
+    if not 0 < length < np.inf:
+        raise ValueError(f'up is {up.tolist()}: three numbers, not all 0, are needed')
+    return up / length
+
+
 def upright_axes(up: np.ndarray) -> np.ndarray:
     """Return axes (3, 3) whose third is up, the first as far to the camera's right as can be."""
-    up = np.asarray(up, float) / np.linalg.norm(up)
     right = np.array([1.0, 0, 0]) if abs(up[0]) < 0.9 else np.array([0, 0, 1.0])
     right = right - (right @ up) * up
     right /= np.linalg.norm(right)

@@ -10,7 +10,7 @@ from tam_ros.geometry.oriented_box import OrientedBox
 
 ALIKE_PX = 25  # pixels whose depth is off together
 OUTLINE_PX = 1.0  # how far the outline of depth is off
-BIAS = 0.5  # of a depth's standard deviation, which no number of points removes
+BIAS = 1.0  # of a depth's standard deviation, which no number of points removes
 NO_IDEA = np.pi**2 / 3  # variance of an angle that may be any
 
 
@@ -22,11 +22,11 @@ def pose_covariance(box: OrientedBox, points: int, noise_m: float, pixel_m: floa
     """
     groups = max(points / ALIKE_PX, 1.0)
     along = noise_m**2 * (BIAS**2 + 1 / groups)
-    across = (OUTLINE_PX * pixel_m) ** 2 / max(np.sqrt(groups), 1.0)
+    across = (OUTLINE_PX * pixel_m) ** 2
     view = box.center_m / max(float(np.linalg.norm(box.center_m)), 1e-9)
     covariance = np.zeros((6, 6))
     covariance[:3, :3] = across * np.eye(3) + (along - across) * np.outer(view, view)
-    covariance[3:, 3:] = _of_rotation(box, noise_m**2 / groups + across)
+    covariance[3:, 3:] = _of_rotation(box, noise_m**2 / groups + across / np.sqrt(groups))
     return covariance
 
 
