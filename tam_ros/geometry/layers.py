@@ -148,12 +148,21 @@ def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.nda
 
 def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
     """Return which part of each layer's share of the mask's outline continues outside."""
-    near = surfaces.left_out + BAND_PX
-    bands = (distance < near for distance in (surfaces.to_beyond, _distance(~surfaces.mask)))
-    goes_on, outline = (
-        np.bincount(labels[np.flatnonzero(band)], minlength=count + 1)[1:] for band in bands
+    reach = int(surfaces.left_out) + BAND_PX
+    outline = _distance(~surfaces.mask) <= reach
+    counts = (
+        np.bincount(labels[np.flatnonzero(band)], minlength=count + 1)[1:]
+        for band in (outline & _continued(surfaces, reach), outline)
     )
-    return goes_on / np.maximum(outline, 1)
+    return next(counts) / np.maximum(next(counts), 1)
+
+
+def _continued(surfaces: Surfaces, reach: int) -> np.ndarray:
+    """Return which pixels are as far as what the surface beside them, outside, goes on to."""
+    window, z, gap_m = np.ones((2 * reach + 1,) * 2, np.uint8), surfaces.depth_m, surfaces.gap_m
+    nearest = cv2.erode(np.where(surfaces.beyond, z, np.float32(np.inf)), window)
+    farthest = cv2.dilate(np.where(surfaces.beyond, z, np.float32(0)), window)
+    return (z > nearest - gap_m) & (z < farthest + gap_m)
 
 
 def _distance(pixels: np.ndarray) -> np.ndarray:

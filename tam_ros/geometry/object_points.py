@@ -102,7 +102,8 @@ def object_points(
     depth_m = depth.metres(window)
     if camera.blind is not None:
         depth_m[camera.blind[window]] = 0
-    chosen = _surface(depth_m, in_window(crop, window), options)
+    gap_m = options.gaps_m(depth_m, stride / camera.focal_px)
+    chosen = _surface(depth_m, gap_m, in_window(crop, window), options.erode)
     xyz_m = np.empty((3, *chosen.shape), np.float32)
     np.multiply(depth_m, chosen, out=xyz_m[2])
     np.multiply(camera.rays[(slice(None), *window)], xyz_m[2], out=xyz_m[:2])
@@ -136,12 +137,10 @@ def in_window(crop: MaskCrop, window: Window) -> np.ndarray:
     return full[:: rows.step, :: columns.step]
 
 
-def _surface(depth_m: np.ndarray, mask: np.ndarray, options: GeometryOptions) -> np.ndarray:
+def _surface(depth_m: np.ndarray, gap_m: np.ndarray, mask: np.ndarray, erode: float) -> np.ndarray:
     """Return the object's pixels, (h, w) bool."""
-    gap_m = options.gaps_m(depth_m)
-    flying = flying_pixels(depth_m, gap_m)
-    solid = np.where(flying, np.float32(0), depth_m)
+    solid = np.where(flying_pixels(depth_m, gap_m), np.float32(0), depth_m)
     if not solid[mask].any():  # all that there is hangs in between: better than nothing
         return mask & (depth_m > 0)
-    rim_px = options.erode * float(np.sqrt(np.count_nonzero(mask)))
+    rim_px = erode * float(np.sqrt(np.count_nonzero(mask)))
     return object_layer(Surfaces(solid, mask, gap_m, rim_px))

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from tam_ros.options import check_options, option
 
+STEEP = 3.7  # slope against the image of a surface that is still one: 75 degrees
+DEVIATIONS = 6.0  # of depth, that noise may make between neighbours
+
 
 @dataclass(frozen=True)
 class GeometryOptions:
@@ -30,8 +33,8 @@ class GeometryOptions:
     )
     gap_m: float = option(
         0.02,
-        'Step of depth in metres between neighbouring pixels that separates two surfaces; six '
-        'standard deviations of depth come on top.',
+        'Step of depth in metres between neighbouring pixels that separates two surfaces; what '
+        'noise and a surface seen aslant explain comes on top.',
         between=(0.0, 10.0),
     )
     max_points: int = option(
@@ -58,6 +61,6 @@ class GeometryOptions:
         """Return the standard deviation of a depth, or of each in an array."""
         return self.depth_noise * depth_m**2
 
-    def gaps_m(self, depth_m):
-        """Return the step between neighbours at a depth that separates surfaces."""
-        return self.gap_m + 6 * self.noise_m(depth_m)
+    def gaps_m(self, depth_m, pixel_rad: float):
+        """Return the step between neighbours, pixel_rad apart, that separates surfaces."""
+        return self.gap_m + STEEP * pixel_rad * depth_m + DEVIATIONS * self.noise_m(depth_m)

@@ -1,7 +1,7 @@
 """How far a box's pose may be off, by what depth and pixels leave open.
 
 Depth is unsure by a standard deviation that grows with z², and alike in neighbouring pixels; the
-outline by part of a pixel. What the camera cannot see is not in it.
+outline by a pixel. What the camera cannot see is not in it.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def pose_covariance(box: OrientedBox, points: int, noise_m: float, pixel_m: floa
     across = (OUTLINE_PX * pixel_m) ** 2
     view = box.center_m / max(float(np.linalg.norm(box.center_m)), 1e-9)
     covariance = np.zeros((6, 6))
-    covariance[:3, :3] = across * np.eye(3) + (along - across) * np.outer(view, view)
+    covariance[:3, :3] = across * np.eye(3) + along * np.outer(view, view)
     covariance[3:, 3:] = _of_rotation(box, noise_m**2 / groups + across / np.sqrt(groups))
     return covariance
 
