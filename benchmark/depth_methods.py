@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
-from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import OrientedBox, Stance
 from tam_ros.masks import MaskCrop
 
@@ -27,54 +25,54 @@ class Answer:
     """(6, 6) of its pose, if the program tells."""
 
 
-Method = Callable[[DepthImage, MaskCrop, Camera, Stance], Answer]
+Method = Callable[[DepthFrame, MaskCrop, Stance], Answer]
 
 
-def ours(depth: DepthImage, crop: MaskCrop, camera: Camera, stance: Stance) -> Answer:
+def ours(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Locate an object."""
-    located = locate(depth, crop, camera, GeometryOptions(), stance)
+    located = locate(frame, crop, stance)
     return Answer(located.points.points_m, located.box, located.covariance)
 
 
-def ours_without_up(depth: DepthImage, crop: MaskCrop, camera: Camera, stance: Stance) -> Answer:
+def ours_without_up(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Locate an object without knowing where up is."""
-    return ours(depth, crop, camera, Stance(axes=stance.axes))
+    return ours(frame, crop, Stance(axes=stance.axes))
 
 
-def back_projection(depth: DepthImage, crop: MaskCrop, camera: Camera, stance: Stance) -> Answer:
+def back_projection(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Take all points of the mask, and their box along the camera's axes."""
-    points = all_points(depth, crop, camera)
+    points = all_points(frame, crop)
     return Answer(points, box_along(points, np.eye(3)))
 
 
-def principal_axes(depth: DepthImage, crop: MaskCrop, camera: Camera, stance: Stance) -> Answer:
+def principal_axes(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Take all points of the mask, and their box along their principal axes."""
-    points = all_points(depth, crop, camera)
+    points = all_points(frame, crop)
     axes = np.linalg.eigh(np.cov(points.T))[1]
     axes[:, 0] *= np.linalg.det(axes)
     return Answer(points, box_along(points, axes))
 
 
-def median_depth(depth: DepthImage, crop: MaskCrop, camera: Camera, stance: Stance) -> Answer:
+def median_depth(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Take the mask's 2D box at the median depth, as deep as what is near that."""
-    points = all_points(depth, crop, camera)
+    points = all_points(frame, crop)
     points = points[np.abs(points[:, 2] - np.median(points[:, 2])) < NEAR_M]
     near, far = points[:, 2].min(), points[:, 2].max()
     x0, y0, x1, y1 = crop.box_xyxy
     middle_m = (near + far) / 2
-    across_m = np.array([x1 - x0, y1 - y0]) * middle_m / camera.focal_px
-    ray = camera.rays[:, (y0 + y1) // 2, (x0 + x1) // 2]
+    across_m = np.array([x1 - x0, y1 - y0]) * middle_m / frame.camera.focal_px
+    ray = frame.camera.rays[:, (y0 + y1) // 2, (x0 + x1) // 2]
     center = np.array([*(ray * middle_m), middle_m])
     return Answer(points, OrientedBox(center, np.eye(3), np.array([*across_m, far - near])))
 
 
-def all_points(depth: DepthImage, crop: MaskCrop, camera: Camera) -> np.ndarray:
+def all_points(frame: DepthFrame, crop: MaskCrop) -> np.ndarray:
     """Return the points of all of a mask's pixels that have a depth, (N, 3)."""
     x0, y0, x1, y1 = crop.box_xyxy
     window = np.s_[y0:y1, x0:x1]
-    z = depth.metres(window)
+    z = frame.metres(window)
     there = crop.mask & (z > 0)
-    rays = camera.rays[(slice(None), *window)][:, there]
+    rays = frame.camera.rays[(slice(None), *window)][:, there]
     return np.vstack([rays * z[there], z[there]]).T.astype(float)
 
 

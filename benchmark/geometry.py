@@ -22,7 +22,7 @@ from tables import table
 
 from tam_ros.geometry.box_filter import BoxFilter
 from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import OrientedBox, Stance
 from tam_ros.masks import MaskCrop, tight_crop
@@ -52,10 +52,10 @@ class Scene:
     view: View
     """Exact."""
 
-    def depth(self, noise: StereoNoise | None, rng: np.random.Generator) -> DepthImage:
+    def frame(self, noise: StereoNoise | None, rng: np.random.Generator) -> DepthFrame:
         """Return the depth that a camera would give."""
         exact = self.view.depth_m
-        return DepthImage(exact if noise is None else noise.apply(exact, rng))
+        return DepthFrame(exact if noise is None else noise.apply(exact, rng), self.view.camera)
 
     def mask(self, number: int, grown_px: int = 0) -> MaskCrop:
         """Return the true mask of a shape, or one that is too large."""
@@ -107,10 +107,10 @@ def accuracy(views: int) -> str:
     for _ in range(views):
         seen = scene(camera, rng)
         for condition, (noise, grown_px) in CONDITIONS.items():
-            depth = seen.depth(noise, rng)
+            frame = seen.frame(noise, rng)
             for (name, solid, number), (who, method) in _pairs(seen):
                 crop = seen.mask(number, grown_px)
-                answer = method(depth, crop, camera, Stance(seen.table.up))
+                answer = method(frame, crop, Stance(seen.table.up))
                 true = seen.true_box(solid, number, answer.box.axes)
                 errors[condition, name, who].append(_errors(answer, true, solid))
     figures = ('position, mm', 'p95', 'sides, mm', '% of points off', 'error² / variance')
@@ -174,8 +174,8 @@ def boxes_over_time(method: Method, solids: list[Solid], top: Table) -> list[Ori
     boxes = []
     for frame, solid in enumerate(solids):
         view = look(camera, [top.plane, solid])
-        depth = DepthImage(StereoNoise().apply(view.depth_m, rng))
-        answer = method(depth, view.crop(2), camera, Stance(top.up, axes=smoother.axes))
+        seen = DepthFrame(StereoNoise().apply(view.depth_m, rng), camera)
+        answer = method(seen, view.crop(2), Stance(top.up, axes=smoother.axes))
         box = answer.box
         if answer.covariance is not None:
             stamp_ns, smoothing_s = int(frame * 1e9 / HZ), GeometryOptions.smoothing_s
@@ -216,11 +216,11 @@ def times(rounds: int = 30) -> str:
     rows = []
     for camera in (pinhole(640, 480, 600), pinhole(1280, 720, 900)):
         seen = _three_of_150_px(camera)
-        depth = seen.depth(StereoNoise(), np.random.default_rng(0))
+        frame = seen.frame(StereoNoise(), np.random.default_rng(0))
         crops = [seen.view.crop(number) for _, _, number in seen.objects()]
         for known in (True, False):
             stance = Stance(seen.table.up if known else None)
-            took = [_frame_ms(depth, crops, camera, stance) for _ in range(rounds)]
+            took = [_frame_ms(frame, crops, stance) for _ in range(rounds)]
             pixels = ', '.join(str(int(crop.mask.sum())) for crop in crops)
             size = '{}x{}'.format(*camera.calibration.size_wh)
             said = 'known' if known else 'not known'
@@ -238,10 +238,10 @@ def _three_of_150_px(camera: Camera) -> Scene:
     return Scene(top, solids, look(camera, [top.plane, *solids.values()]))
 
 
-def _frame_ms(depth: DepthImage, crops: list, camera: Camera, stance: Stance) -> float:
+def _frame_ms(frame: DepthFrame, crops: list[MaskCrop], stance: Stance) -> float:
     start = time.process_time()
     for crop in crops:
-        ours(depth, crop, camera, stance)
+        ours(frame, crop, stance)
     return (time.process_time() - start) * 1e3
 
 

@@ -8,7 +8,8 @@ drags it along.
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tam_ros.geometry.oriented_box import OrientedBox, named
+from tam_ros.geometry.box_axes import named
+from tam_ros.geometry.oriented_box import OrientedBox
 
 START_AGAIN_S = 1.0  # without a measurement
 DEVIATIONS = 2.0  # of a measurement: so far the box may be behind

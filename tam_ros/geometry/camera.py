@@ -143,7 +143,8 @@ class Camera:
     @property
     def _model(self) -> tuple[np.ndarray, np.ndarray]:
         c = self.calibration
-        return np.reshape(c.matrix, (3, 3)).astype(float), np.array(c.coefficients, float)
+        coefficients = c.coefficients if any(c.coefficients) else (0,) * 5
+        return np.reshape(c.matrix, (3, 3)).astype(float), np.array(coefficients, float)
 
     @property
     def _fisheye(self) -> bool:
@@ -153,8 +154,7 @@ class Camera:
         matrix, coefficients = self._model
         if self._fisheye:
             return cv2.fisheye.undistortPoints(pixels, matrix, coefficients).reshape(-1, 2)
-        known = coefficients if any(coefficients) else None
-        rays = cv2.undistortPointsIter(pixels, matrix, known, None, None, STOP)
+        rays = cv2.undistortPointsIter(pixels, matrix, coefficients, np.eye(3), np.eye(3), STOP)
         return rays.reshape(-1, 2)
 
     def _distorted(self, rays: np.ndarray) -> np.ndarray:
@@ -165,6 +165,5 @@ class Camera:
         if self._fisheye:
             pixels, _ = cv2.fisheye.projectPoints(points, still, still, matrix, coefficients)
         else:
-            known = coefficients if any(coefficients) else None
-            pixels, _ = cv2.projectPoints(points, still, still, matrix, known)
+            pixels, _ = cv2.projectPoints(points, still, still, matrix, coefficients)
         return pixels.reshape(-1, 2)

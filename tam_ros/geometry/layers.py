@@ -19,12 +19,16 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from tam_ros.geometry.depth import Window
 from tam_ros.geometry.middle import middle
 
 SUPPORT = 0.2  # of the largest layer's pixels: good support
 GOES_ON = 0.5  # of a layer's outline continues outside the mask: so does the layer
-NEIGHBOURS = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
-BETWEEN = (np.s_[::2, 1::2], np.s_[1::2, ::2])
+NEIGHBOURS: tuple[tuple[Window, Window], ...] = (
+    (np.s_[:, :-1], np.s_[:, 1:]),
+    (np.s_[:-1, :], np.s_[1:, :]),
+)
+BETWEEN: tuple[Window, ...] = (np.s_[::2, 1::2], np.s_[1::2, ::2])
 BAND_PX = 2  # along the outline, in which layers are looked for
 FLYING_REACH = 5  # pixels: a flying pixel has nearer and farther ones among so many by so many
 
@@ -82,7 +86,7 @@ class Surfaces:
     @cached_property
     def to_beyond(self) -> np.ndarray:
         """(h, w) float32 pixels to the nearest of those; 1 is right beside."""
-        return _distance(self.beyond)
+        return cv2.distanceTransform((~self.beyond).astype(np.uint8), cv2.DIST_L2, 3)
 
     @cached_property
     def left_out(self) -> float:
@@ -149,22 +153,17 @@ def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.nda
 def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
     """Return which part of each layer's share of the mask's outline continues outside."""
     reach = int(surfaces.left_out) + BAND_PX
-    outline = _distance(~surfaces.mask) <= reach
-    counts = (
-        np.bincount(labels[np.flatnonzero(band)], minlength=count + 1)[1:]
-        for band in (outline & _continued(surfaces, reach), outline)
-    )
-    return next(counts) / np.maximum(next(counts), 1)
+    window, mask = np.ones((2 * reach + 1,) * 2, np.uint8), surfaces.mask.astype(np.uint8)
+    outline = np.flatnonzero(mask > cv2.erode(mask, window))
+    of_outline = labels[outline]
+    goes_on = of_outline[_continued(surfaces, window).reshape(-1)[outline]]
+    counts = [np.bincount(each, minlength=count + 1)[1:] for each in (goes_on, of_outline)]
+    return counts[0] / np.maximum(counts[1], 1)
 
 
-def _continued(surfaces: Surfaces, reach: int) -> np.ndarray:
-    """Return which pixels are as far as what the surface beside them, outside, goes on to."""
-    window, z, gap_m = np.ones((2 * reach + 1,) * 2, np.uint8), surfaces.depth_m, surfaces.gap_m
+def _continued(surfaces: Surfaces, window: np.ndarray) -> np.ndarray:
+    """Return which pixels are as far as what the surface goes on to outside, in a window."""
+    z, gap_m = surfaces.depth_m, surfaces.gap_m
     nearest = cv2.erode(np.where(surfaces.beyond, z, np.float32(np.inf)), window)
     farthest = cv2.dilate(np.where(surfaces.beyond, z, np.float32(0)), window)
     return (z > nearest - gap_m) & (z < farthest + gap_m)
-
-
-def _distance(pixels: np.ndarray) -> np.ndarray:
-    """Return how many pixels each is from the nearest of some, (h, w) float32."""
-    return cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, 3)

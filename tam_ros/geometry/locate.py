@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.middle import at_share, middle
 from tam_ros.geometry.object_points import ObjectPoints, object_points
-from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import Grain, OrientedBox, Stance, fit_box
 from tam_ros.geometry.pose_covariance import pose_covariance
 from tam_ros.geometry.support import support_height
@@ -33,47 +31,34 @@ class Located:
     """(6, 6) float64 of the box's pose: x, y, z, and rotations about them; m and rad."""
 
 
-def locate(
-    depth: DepthImage,
-    crop: MaskCrop,
-    camera: Camera,
-    options: GeometryOptions,
-    stance: Stance | None = None,
-) -> Located | None:
+def locate(frame: DepthFrame, crop: MaskCrop, stance: Stance | None = None) -> Located | None:
     """Return where an object is, None where its mask has no depth.
 
     stance: up, if known, and the axes of the box before. What the object stands on is found here.
-    Raises DepthError where depth is not of the camera's size.
     """
-    points = object_points(depth, crop, camera, options)
+    points = object_points(frame, crop)
     if not len(points):
         return None
     stance = stance or Stance()
     some = points.thinned(BOX_POINTS)
     far_m = middle(some[:, 2])
+    pixel_m, noise_m = far_m / frame.camera.focal_px, frame.options.noise_m(far_m)
     if stance.up is not None:
-        some, stance = _standing(some, depth, crop, camera, stance, options)
-    pixel_m, noise_m = far_m / camera.focal_px, options.noise_m(far_m)
+        floor_m = _floor_m(frame, crop, stance.up, some)
+        some = _above(some, stance.up, floor_m, noise_m)
+        stance = replace(stance, floor_m=floor_m)
     box = fit_box(some, stance, Grain(points.stride * pixel_m, SMOOTHED * noise_m))
     covariance = pose_covariance(box, len(points) * points.stride**2, noise_m, pixel_m)
     return Located(points, box, covariance)
 
 
-def _standing(
-    some: np.ndarray,
-    depth: DepthImage,
-    crop: MaskCrop,
-    camera: Camera,
-    stance: Stance,
-    options: GeometryOptions,
-) -> tuple[np.ndarray, Stance]:
-    """Return the points above what the object stands on, and the stance with its height."""
-    heights = some @ stance.up
-    bottom_m = at_share(heights, LOWEST)
-    floor_m = support_height(depth, crop, camera, (stance.up, bottom_m), options)
+def _floor_m(frame: DepthFrame, crop: MaskCrop, up: np.ndarray, some: np.ndarray) -> float | None:
+    return support_height(frame, crop, up, at_share(some @ up, LOWEST))
+
+
+def _above(some: np.ndarray, up: np.ndarray, floor_m: float | None, noise_m: float) -> np.ndarray:
+    """Return the points that are above what the object stands on, all if it is flat."""
     if floor_m is None:
-        return some, stance
-    above = heights > floor_m + ON_IT_M + options.noise_m(middle(some[:, 2]))
-    if above.mean() > FLAT:
-        some = some[above]
-    return some, replace(stance, floor_m=floor_m)
+        return some
+    above = some @ up > floor_m + ON_IT_M + noise_m
+    return some[above] if above.mean() > FLAT else some

@@ -6,10 +6,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthError, DepthImage, Window
+from tam_ros.geometry.depth import Window
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.layers import Surfaces, flying_pixels, object_layer
-from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
 
 MARGIN = 3  # pixels around a mask, to see what goes on outside
@@ -87,39 +86,20 @@ class ObjectPoints:
         return (np.stack(sums, 1) / count[:, None]).astype(np.float32), self.pixels_xy[first]
 
 
-def object_points(
-    depth: DepthImage, crop: MaskCrop, camera: Camera, options: GeometryOptions
-) -> ObjectPoints:
+def object_points(frame: DepthFrame, crop: MaskCrop) -> ObjectPoints:
     """Return the points of the surface that a mask is on; none where all of it is holes.
 
     Flying pixels are dropped, other surfaces left out (see `layers`), and a rim is eroded where
     the surface goes on outside the mask, so that depth cannot tell where the object ends; never
-    more than half of the pixels. Raises DepthError for depth of another size than the camera's.
+    more than half of the pixels.
     """
-    check_size(depth, camera)
+    options = frame.options
     stride = int(np.ceil(np.sqrt(np.count_nonzero(crop.mask) / options.max_points)))
-    window = around(crop, depth.size_wh, MARGIN * stride, stride)
-    depth_m = depth.metres(window)
-    if camera.blind is not None:
-        depth_m[camera.blind[window]] = 0
-    gap_m = options.gaps_m(depth_m, stride / camera.focal_px)
+    window = around(crop, frame.depth.size_wh, MARGIN * stride, stride)
+    depth_m = frame.metres(window)
+    gap_m = options.gaps_m(depth_m, stride / frame.camera.focal_px)
     chosen = _surface(depth_m, gap_m, in_window(crop, window), options.erode)
-    xyz_m = np.empty((3, *chosen.shape), np.float32)
-    np.multiply(depth_m, chosen, out=xyz_m[2])
-    np.multiply(camera.rays[(slice(None), *window)], xyz_m[2], out=xyz_m[:2])
-    if camera.blind is not None:
-        xyz_m[:, camera.blind[window]] = 0
-    return ObjectPoints(xyz_m, chosen, window)
-
-
-def check_size(depth: DepthImage, camera: Camera) -> None:
-    """Raise DepthError where depth is not of the camera's size."""
-    if depth.size_wh != camera.calibration.size_wh:
-        sizes = ['{}x{}'.format(*size) for size in (depth.size_wh, camera.calibration.size_wh)]
-        raise DepthError(
-            f'depth of {sizes[0]} pixels for a camera of {sizes[1]}: aligned depth is needed, for '
-            'instance aligned_depth_to_color'
-        )
+    return ObjectPoints(frame.points(depth_m * chosen, window), chosen, window)
 
 
 def around(crop: MaskCrop, size_wh: tuple[int, int], margin: int, stride: int = 1) -> Window:

@@ -38,10 +38,10 @@ class GeometryOptions:
         between=(0.0, 10.0),
     )
     max_points: int = option(
-        25_000,
+        12_000,
         'Points of an object; of masks with more pixels every second row and column is taken, or '
         'every third, and so on.',
-        between=(100, 10_000_000),
+        between=(100, 400_000),
     )
     smoothing_s: float = option(
         0.1,

@@ -7,7 +7,7 @@ import pytest
 from depth_noise import StereoNoise
 from depth_scenes import Box, Ellipsoid, Plane, Table, look, pinhole
 
-from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import OrientedBox, Stance
@@ -23,7 +23,7 @@ def located(shapes, *, up=None, noise=None, camera=CAMERA, options=OPTIONS, numb
     """Return where a shape is, number from 1."""
     view = look(camera, shapes)
     depth = view.depth_m if noise is None else noise.apply(view.depth_m, np.random.default_rng(0))
-    return locate(DepthImage(depth), view.crop(number), camera, options, Stance(up))
+    return locate(DepthFrame(depth, camera, options), view.crop(number), Stance(up))
 
 
 def bottom_m(box: OrientedBox, up: np.ndarray) -> float:
@@ -100,15 +100,15 @@ def test_a_flat_thing_keeps_its_points():
 
 def test_a_mask_without_depth_is_nowhere():
     view = look(CAMERA, [WALL])
-    depth = DepthImage(np.zeros((240, 320), np.uint16))
-    assert locate(depth, view.crop(1), CAMERA, OPTIONS, Stance(np.array([0, -1.0, 0]))) is None
+    frame = DepthFrame(np.zeros((240, 320), np.uint16), CAMERA)
+    assert locate(frame, view.crop(1), Stance(np.array([0, -1.0, 0]))) is None
 
 
 @pytest.mark.parametrize('up', [None, np.array([0, -1.0, 0])])
 def test_an_object_of_one_pixel_is_somewhere(up):
     view = look(CAMERA, [WALL, Box(np.array([0.5 / 300, 0.5 / 300, 1]), np.full(3, 0.003))])
     assert view.crop(2).mask.sum() == 1
-    where = locate(DepthImage(view.depth_m), view.crop(2), CAMERA, OPTIONS, Stance(up))
+    where = locate(DepthFrame(view.depth_m, CAMERA), view.crop(2), Stance(up))
     np.testing.assert_allclose(where.box.center_m, [0, 0, 1], atol=0.004)
     assert np.isfinite(where.covariance).all()
 
@@ -139,8 +139,8 @@ def test_a_covariance_tells_how_far_boxes_are_off():
         table = Table(rng.uniform(30, 50), distance_m)
         solid = table.standing(Box, SIZE_M, yaw_deg=rng.uniform(0, 90))
         view = look(camera, [table.plane, solid])
-        depth = DepthImage(StereoNoise().apply(view.depth_m, rng))
-        where = locate(depth, view.crop(2), camera, OPTIONS, Stance(table.up))
+        frame = DepthFrame(StereoNoise().apply(view.depth_m, rng), camera)
+        where = locate(frame, view.crop(2), Stance(table.up))
         off = where.box.center_m - solid.center_m
         squares.append(off @ np.linalg.solve(where.covariance[:3, :3], off) / 3)
     assert 0.2 < np.mean(squares) < 2  # 1 where it is just right

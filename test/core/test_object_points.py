@@ -9,7 +9,8 @@ from depth_noise import StereoNoise
 from depth_scenes import Box, Cylinder, Ellipsoid, Plane, Table, View, look, pinhole
 
 from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthError, DepthImage
+from tam_ros.geometry.depth import DepthError
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.object_points import ObjectPoints, object_points
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop, tight_crop
@@ -18,12 +19,12 @@ CAMERA = pinhole(160, 120, 150.0)
 TABLE = Table()
 WALL = Plane((0, 0, 2.0), (0, 0, -1))
 FRONT = (0, 0, 1.0)  # where things hang before the wall
-OPTIONS = GeometryOptions()
+OPTIONS = GeometryOptions(max_points=100_000)
 
 
 def points_of(view: View, crop: MaskCrop, options: GeometryOptions = OPTIONS) -> ObjectPoints:
     """Return the object's points in exact depth."""
-    return object_points(DepthImage(view.depth_m), crop, view.camera, options)
+    return object_points(DepthFrame(view.depth_m, view.camera, options), crop)
 
 
 def grown(view: View, number: int, pixels: int) -> MaskCrop:
@@ -199,7 +200,7 @@ def test_a_mask_of_holes_has_no_points():
 def test_pixels_without_a_ray_have_no_points():
     folding = Camera(replace(CAMERA.calibration, coefficients=(-1.5, 0, 0, 0, 0)))
     depth = np.ones((120, 160), np.float32)
-    points = object_points(DepthImage(depth), whole(depth > 0), folding, OPTIONS)
+    points = object_points(DepthFrame(depth, folding, OPTIONS), whole(depth > 0))
     assert 0 < len(points) == np.count_nonzero(~folding.blind)
     assert np.isfinite(points.points_m).all()
     assert np.isfinite(points.thinned(100)).all()
@@ -238,10 +239,9 @@ def test_voxels_have_one_point_each():
 
 
 def test_depth_of_another_size_is_refused():
-    view = look(CAMERA, [WALL])
     message = '640x480 pixels for a camera of 160x120: aligned depth is needed, for instance'
     with pytest.raises(DepthError, match=message):
-        object_points(DepthImage(np.ones((480, 640), np.float32)), view.crop(1), CAMERA, OPTIONS)
+        DepthFrame(np.ones((480, 640), np.float32), CAMERA)
 
 
 def test_almost_no_point_is_2_cm_off_with_the_noise_of_a_stereo_camera():
@@ -250,8 +250,18 @@ def test_almost_no_point_is_2_cm_off_with_the_noise_of_a_stereo_camera():
         top = Table(pitch_deg)
         solid = top.standing(Cylinder, (0.1, 0.1, 0.15))
         view = look(camera, [top.plane, solid])
-        noisy = DepthImage(StereoNoise().apply(view.depth_m, rng))
+        noisy = DepthFrame(StereoNoise().apply(view.depth_m, rng), camera, OPTIONS)
         for crop in (view.crop(2), grown(view, 2, 3)):
-            points = object_points(noisy, crop, camera, OPTIONS)
+            points = object_points(noisy, crop)
             assert (solid.distance_m(points.points_m) > 0.02).mean() < 0.005
             assert len(points) > 0.85 * crop.mask.sum() - 1000
+
+
+def test_the_unit_and_the_farthest_depth_are_options():
+    view = look(CAMERA, [WALL])
+    tenths = (view.depth_m * 10_000).astype(np.uint16)
+    options = GeometryOptions(depth_unit_m=1e-4)
+    points = object_points(DepthFrame(tenths, CAMERA, options), view.crop(1))
+    np.testing.assert_allclose(points.points_m[:, 2], 2, rtol=1e-6)
+    near = GeometryOptions(depth_unit_m=1e-4, max_depth_m=1.9)
+    assert len(object_points(DepthFrame(tenths, CAMERA, near), view.crop(1))) == 0

@@ -5,7 +5,8 @@ import pytest
 from depth_scenes import Box, Cylinder, Ellipsoid, Plane, Table, look, pinhole
 from scipy.spatial.transform import Rotation
 
-from tam_ros.geometry.oriented_box import Grain, OrientedBox, Stance, fit_box, named, upright_axes
+from tam_ros.geometry.box_axes import named, upright_axes
+from tam_ros.geometry.oriented_box import Grain, OrientedBox, Stance, fit_box
 
 CAMERA = pinhole(320, 240, 300.0)
 TABLE = Table()
