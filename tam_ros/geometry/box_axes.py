@@ -20,7 +20,7 @@ from tam_ros.geometry.middle import middle
 
 THICKNESS_M = 0.005  # added to sides, so that flat things have a volume to compare
 INSIDE = 2.0  # of how far points are inside counts with the box's mean side
-STAY = 1.05  # a box may fit worse by this factor to keep the axes of the frame before
+STAY = 1.1  # a box may fit worse by this factor to keep the axes of the frame before
 DAMPING = 0.02  # of the rotation that faces ask for: how much of them there must be
 MAX_TURN = np.radians(5)  # of a round
 LEAST_TURN = np.radians(0.5)  # a round that turns less is the last

@@ -26,7 +26,7 @@ class GeometryOptions:
         between=(0.0, 1.0),
     )
     erode: float = option(
-        0.02,
+        0.025,
         'Where a surface goes on outside the mask, a rim is left out of this part of the '
         "mask's size.",
         between=(0.0, 0.5),
