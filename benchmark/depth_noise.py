@@ -68,6 +68,8 @@ class StereoNoise:
         """Return what is hidden from the second camera, at the left of nearer surfaces."""
         step = np.zeros(depth_m.shape, np.uint8)
         step[:, :-1] = depth_m[:, :-1] - depth_m[:, 1:] > self.edge_gap_m
+        if not self.shadow_px:
+            return np.zeros(depth_m.shape, bool)
         reach = np.ones((1, self.shadow_px), np.uint8)
         return cv2.dilate(step, reach, anchor=(0, 0)).astype(bool)
 

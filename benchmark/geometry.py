@@ -1,6 +1,6 @@
 """How true boxes and clouds of objects are, and what they take, on scenes that are exact.
 
-    python benchmark/geometry.py [--views 40] [--seconds 6] [--parts accuracy motion time]
+    python benchmark/geometry.py [--views 40] [--seconds 12] [--parts accuracy motion time]
 
 A box, a cylinder and a ball stand on a table that the camera looks down on from 0.5 to 1.2 m.
 Masks are true, depth is exact or with the faults of a stereo camera (see `depth_noise`).
@@ -27,6 +27,7 @@ from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import OrientedBox, Stance
 from tam_ros.masks import MaskCrop, tight_crop
 
+PARTS = ('accuracy', 'motion', 'time')
 OFF_M = 0.02  # a point so far from the object is wrong
 FLIP = np.radians(30)  # axes that turn by more from frame to frame flip
 UPRIGHT = 0.999  # of an axis along up
@@ -245,20 +246,25 @@ def _frame_ms(frame: DepthFrame, crops: list[MaskCrop], stance: Stance) -> float
     return (time.process_time() - start) * 1e3
 
 
+def print_tables(parts=PARTS, views: int = 40, seconds: float = 12.0) -> None:
+    """Measure, and print a table for each part."""
+    tables = {
+        'accuracy': lambda: accuracy(views),
+        'motion': lambda: motion(seconds),
+        'time': times,
+    }
+    for part in parts:
+        print(tables[part](), end='\n\n', flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--views', type=int, default=40)
-    parser.add_argument('--seconds', type=float, default=6.0, help='of things that turn')
-    parts = ['accuracy', 'motion', 'time']
-    parser.add_argument('--parts', nargs='+', choices=parts, default=parts)
+    parser.add_argument('--seconds', type=float, default=12.0, help='of things that turn')
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     args = parser.parse_args()
-    if 'accuracy' in args.parts:
-        print(accuracy(args.views), flush=True)
-    if 'motion' in args.parts:
-        print(motion(args.seconds), flush=True)
-    if 'time' in args.parts:
-        print(times(), flush=True)
+    print_tables(args.parts, args.views, args.seconds)
 
 
 if __name__ == '__main__':

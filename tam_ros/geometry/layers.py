@@ -84,21 +84,32 @@ class Surfaces:
         return ends & ~self.mask
 
     @cached_property
-    def to_beyond(self) -> np.ndarray:
-        """(h, w) float32 pixels to the nearest of those; 1 is right beside."""
-        return cv2.distanceTransform((~self.beyond).astype(np.uint8), cv2.DIST_L2, 3)
+    def window(self) -> np.ndarray:
+        """(k, k) uint8 of ones: so far inside the outline it is looked what goes on outside."""
+        reach = int(self.rim_px) + 1 + BAND_PX
+        return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
     @cached_property
-    def left_out(self) -> float:
-        """Pixels are left out whose `to_beyond` is less: a rim, but not more than half of all."""
-        within = self.to_beyond[self.inside]
-        rim = self.rim_px + 1
-        return rim if 2 * np.count_nonzero(within < rim) <= len(within) else middle(within)
+    def continued(self) -> np.ndarray:
+        """(h, w) bool: the pixels that are as far as a surface near them that goes on outside."""
+        z = self.depth_m
+        nearest = cv2.erode(np.where(self.beyond, z, np.float32(np.inf)), self.window)
+        farthest = cv2.dilate(np.where(self.beyond, z, np.float32(0)), self.window)
+        return (z > nearest - self.gap_m) & (z < farthest + self.gap_m)
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """(h, w) bool: those inside but for the rim."""
-        return self.inside & (self.to_beyond >= self.left_out)
+        """(h, w) bool: those inside but for a rim where surfaces go on outside, at least half.
+
+        An object's own edge beside what goes on behind it is part of the rim: where a mask is too
+        large, pixels hang there that are too near to it to be told from it.
+        """
+        to_beyond = cv2.distanceTransform((~self.beyond).astype(np.uint8), cv2.DIST_L2, 3)
+        # What lies just inside the outline is at a distance of 1.
+        kept = self.inside & (to_beyond >= self.rim_px + 1)
+        if 2 * np.count_nonzero(kept) >= np.count_nonzero(self.inside):
+            return kept
+        return self.inside & (to_beyond >= middle(to_beyond[self.inside]))
 
     def labels(self) -> tuple[int, np.ndarray]:
         """Return the number of connected layers of what is kept, and (h * w,) labels from 1.
@@ -152,18 +163,9 @@ def _as_far(surfaces: Surfaces, layer: np.ndarray, mean_m: np.ndarray) -> np.nda
 
 def _goes_on(surfaces: Surfaces, labels: np.ndarray, count: int) -> np.ndarray:
     """Return which part of each layer's share of the mask's outline continues outside."""
-    reach = int(surfaces.left_out) + BAND_PX
-    window, mask = np.ones((2 * reach + 1,) * 2, np.uint8), surfaces.mask.astype(np.uint8)
-    outline = np.flatnonzero(mask > cv2.erode(mask, window))
+    mask = surfaces.mask.astype(np.uint8)
+    outline = np.flatnonzero(mask > cv2.erode(mask, surfaces.window))
     of_outline = labels[outline]
-    goes_on = of_outline[_continued(surfaces, window).reshape(-1)[outline]]
+    goes_on = of_outline[surfaces.continued.reshape(-1)[outline]]
     counts = [np.bincount(each, minlength=count + 1)[1:] for each in (goes_on, of_outline)]
     return counts[0] / np.maximum(counts[1], 1)
-
-
-def _continued(surfaces: Surfaces, window: np.ndarray) -> np.ndarray:
-    """Return which pixels are as far as what the surface goes on to outside, in a window."""
-    z, gap_m = surfaces.depth_m, surfaces.gap_m
-    nearest = cv2.erode(np.where(surfaces.beyond, z, np.float32(np.inf)), window)
-    farthest = cv2.dilate(np.where(surfaces.beyond, z, np.float32(0)), window)
-    return (z > nearest - gap_m) & (z < farthest + gap_m)

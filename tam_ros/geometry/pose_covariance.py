@@ -9,7 +9,7 @@ import numpy as np
 from tam_ros.geometry.oriented_box import OrientedBox
 
 ALIKE_PX = 25  # pixels whose depth is off together
-OUTLINE_PX = 1.0  # how far the outline of depth is off
+OUTLINE_PX = 1.25  # how far the outline of depth is off
 BIAS = 1.0  # of a depth's standard deviation, which no number of points removes
 NO_IDEA = np.pi**2 / 3  # variance of an angle that may be any
 

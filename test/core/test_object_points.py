@@ -114,7 +114,7 @@ def test_what_is_seen_through_an_object_is_left_out():
     through = np.count_nonzero(mask & (view.labels == 1))
     assert through > 0.5 * mask.sum()
     assert points.points_m[:, 2].max() < 1.1
-    assert len(points) > 0.98 * np.count_nonzero(view.labels > 1)
+    assert len(points) > 0.8 * np.count_nonzero(view.labels > 1)
 
 
 def test_a_mask_within_a_larger_surface_keeps_what_it_covers():
