@@ -154,7 +154,7 @@ def test_depth_is_less_sure_the_farther_and_most_along_the_view():
         return np.sqrt(np.diag(covariance))
 
     near, far = std(1.0), std(2.0)
-    assert far[2] / near[2] == pytest.approx(4, rel=0.15)
+    assert 3 < far[2] / near[2] <= 4  # the outline grows with depth, noise with its square
     assert far[0] / near[0] == pytest.approx(2, rel=0.01)
     assert far[2] > far[0]
     assert (far[3:] > near[3:]).all()
