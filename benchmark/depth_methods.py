@@ -31,6 +31,8 @@ Method = Callable[[DepthFrame, MaskCrop, Stance], Answer]
 def ours(frame: DepthFrame, crop: MaskCrop, stance: Stance) -> Answer:
     """Locate an object."""
     located = locate(frame, crop, stance)
+    if located is None:
+        raise ValueError('the mask has no depth')
     return Answer(located.points.points_m, located.box, located.covariance)
 
 

@@ -6,6 +6,7 @@ A ray through each pixel's centre meets each shape where algebra says; nothing i
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -50,6 +51,10 @@ class Solid:
         """Return the eye and rays in units of half sides from the centre along the axes."""
         half = np.asarray(self.size_m) / 2
         return (-np.asarray(self.center_m) @ self.axes) / half, (rays @ self.axes) / half
+
+    def depth_m(self, rays: np.ndarray) -> np.ndarray:
+        """As `Plane.depth_m`."""
+        raise NotImplementedError
 
     def distance_m(self, points_m: np.ndarray) -> np.ndarray:
         """Return how far (N, 3) points are outside its box or ellipsoid, 0 inside."""
@@ -114,9 +119,17 @@ class View:
     labels: np.ndarray
     """(H, W) uint8: number of the shape from 1, in the order given; 0 where nothing is."""
 
-    def crop(self, number: int) -> MaskCrop | None:
-        """Return the true mask of a shape, None where it is not seen."""
-        return tight_crop(0, 0, self.labels == number)
+    def crop(self, number: int, grown_px: int = 0) -> MaskCrop:
+        """Return the true mask of a shape, or one that is some pixels too large.
+
+        Raises ValueError where it is not seen.
+        """
+        reach = np.ones((2 * grown_px + 1, 2 * grown_px + 1), np.uint8)
+        mask = cv2.dilate((self.labels == number).astype(np.uint8), reach)
+        crop = tight_crop(0, 0, mask.astype(bool))
+        if crop is None:
+            raise ValueError(f'shape {number} is not seen')
+        return crop
 
     def points_m(self, number: int) -> np.ndarray:
         """Return (N, 3) exact points of a shape."""
@@ -162,7 +175,7 @@ class Table:
     @property
     def plane(self) -> Plane:
         """The table's top."""
-        return Plane((0, 0, self.distance_m), self.up)
+        return Plane((0, 0, self.distance_m), tuple(self.up))
 
     def at(self, x_m: float, y_m: float, height_m: float) -> np.ndarray:
         """Return a place over the table, from where the camera looks at, in its frame."""

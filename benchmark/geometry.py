@@ -25,7 +25,7 @@ from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import OrientedBox, Stance
-from tam_ros.masks import MaskCrop, tight_crop
+from tam_ros.masks import MaskCrop
 
 PARTS = ('accuracy', 'motion', 'time')
 OFF_M = 0.02  # a point so far from the object is wrong
@@ -57,13 +57,6 @@ class Scene:
         """Return the depth that a camera would give."""
         exact = self.view.depth_m
         return DepthFrame(exact if noise is None else noise.apply(exact, rng), self.view.camera)
-
-    def mask(self, number: int, grown_px: int = 0) -> MaskCrop:
-        """Return the true mask of a shape, or one that is too large."""
-        mask = (self.view.labels == number).astype(np.uint8)
-        if grown_px:
-            mask = cv2.dilate(mask, np.ones((2 * grown_px + 1,) * 2, np.uint8))
-        return tight_crop(0, 0, mask.astype(bool))
 
     def objects(self) -> Iterator[tuple[str, Solid, int]]:
         """Yield name, shape and number of each."""
@@ -104,13 +97,13 @@ def scene(camera: Camera, rng: np.random.Generator) -> Scene:
 def accuracy(views: int) -> str:
     """Return the table of errors over views of scenes by chance."""
     camera, rng = pinhole(), np.random.default_rng(0)
-    errors: dict[tuple, list] = defaultdict(list)
+    errors: dict[tuple[str, str, str], list] = defaultdict(list)
     for _ in range(views):
         seen = scene(camera, rng)
         for condition, (noise, grown_px) in CONDITIONS.items():
             frame = seen.frame(noise, rng)
             for (name, solid, number), (who, method) in _pairs(seen):
-                crop = seen.mask(number, grown_px)
+                crop = seen.view.crop(number, grown_px)
                 answer = method(frame, crop, Stance(seen.table.up))
                 true = seen.true_box(solid, number, answer.box.axes)
                 errors[condition, name, who].append(_errors(answer, true, solid))

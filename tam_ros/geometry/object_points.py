@@ -70,19 +70,21 @@ class ObjectPoints:
         means = means[:, means[3] > 0]
         return (means[:3] / means[3]).T
 
-    def voxels(self, side_m: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean of the points of each voxel, (M, 3) float32, and a pixel, (M, 2) int32.
+    def cloud(self, voxel_m: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Return `points_m` and `pixels_xy`, or of each voxel the mean and the first pixel.
 
-        Voxels are cubes with sides of side_m in the camera's frame, above 0.
+        Voxels are cubes in the camera's frame with sides of voxel_m; 0 for none.
         """
-        if not len(self):
+        if not voxel_m or not len(self):
             return self.points_m, self.pixels_xy
-        cell = np.floor(self.points_m / np.float32(side_m)).astype(np.int64)
+        cell = np.floor(self.points_m / np.float32(voxel_m)).astype(np.int64)
         cell -= cell.min(0)
         size = cell.max(0) + 1
         key = (cell[:, 2] * size[1] + cell[:, 1]) * size[0] + cell[:, 0]
-        _, first, key, count = np.unique(key, True, True, True)
-        sums = [np.bincount(key.reshape(-1), along) for along in self.points_m.T]
+        _, first, key = np.unique(key, return_index=True, return_inverse=True)
+        key = key.reshape(-1)  # of another shape in NumPy 2.0
+        count = np.bincount(key)
+        sums = [np.bincount(key, along) for along in self.points_m.T]
         return (np.stack(sums, 1) / count[:, None]).astype(np.float32), self.pixels_xy[first]
 
 

@@ -1,9 +1,13 @@
 """Options of the geometry: what may change while it runs."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
 
 from tam_ros.options import check_options, option
 
+Depth = TypeVar('Depth', float, np.ndarray)
 STEEP = 3.7  # slope against the image of a surface that is still one: 75 degrees
 DEVIATIONS = 6.0  # of depth, that noise may make between neighbours
 
@@ -43,6 +47,11 @@ class GeometryOptions:
         'every third, and so on.',
         between=(100, 400_000),
     )
+    voxel_m: float = option(
+        0.0,
+        'Side in metres of voxels of which a cloud has one point each; 0: all points.',
+        between=(0.0, 1.0),
+    )
     smoothing_s: float = option(
         0.1,
         'Time constant in seconds by which boxes at rest are smoothed; 0: they are not.',
@@ -57,10 +66,10 @@ class GeometryOptions:
     def __post_init__(self) -> None:
         check_options(self)
 
-    def noise_m(self, depth_m):
+    def noise_m(self, depth_m: Depth) -> Depth:
         """Return the standard deviation of a depth, or of each in an array."""
         return self.depth_noise * depth_m**2
 
-    def gaps_m(self, depth_m, pixel_rad: float):
+    def gaps_m(self, depth_m: Depth, pixel_rad: float) -> Depth:
         """Return the step between neighbours, pixel_rad apart, that separates surfaces."""
         return self.gap_m + STEEP * pixel_rad * depth_m + DEVIATIONS * self.noise_m(depth_m)

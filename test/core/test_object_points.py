@@ -27,13 +27,6 @@ def points_of(view: View, crop: MaskCrop, options: GeometryOptions = OPTIONS) ->
     return object_points(DepthFrame(view.depth_m, view.camera, options), crop)
 
 
-def grown(view: View, number: int, pixels: int) -> MaskCrop:
-    """Return a shape's mask, too large by some pixels."""
-    mask = (view.labels == number).astype(np.uint8)
-    reach = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
-    return tight_crop(0, 0, cv2.dilate(mask, reach).astype(bool))
-
-
 def whole(mask: np.ndarray) -> MaskCrop:
     """Return the crop of a mask of the image."""
     return tight_crop(0, 0, mask)
@@ -71,7 +64,7 @@ def test_points_are_on_the_surface_to_a_tenth_of_a_millimetre(shape):
 
 def test_the_wall_behind_is_left_out_of_a_mask_that_is_too_large():
     view = look(CAMERA, [WALL, box_at(FRONT, (0.3, 0.2, 0.1))])
-    points = points_of(view, grown(view, 2, 4))
+    points = points_of(view, view.crop(2, grown_px=4))
     assert only_of(view, points, 2)
     assert share_of(view, points, 2) == 1  # depth tells where it ends: nothing is eroded
 
@@ -79,7 +72,7 @@ def test_the_wall_behind_is_left_out_of_a_mask_that_is_too_large():
 def test_what_surrounds_an_object_on_a_table_is_left_out_but_for_a_strip_where_it_stands():
     solid = TABLE.standing(Box, (0.15, 0.1, 0.12), yaw_deg=20)
     view = look(pinhole(), [TABLE.plane, solid])
-    points = points_of(view, grown(view, 2, 3))
+    points = points_of(view, view.crop(2, grown_px=3))
     assert solid.distance_m(points.points_m).max() < 0.01
     assert share_of(view, points, 2) > 0.95
 
@@ -153,7 +146,7 @@ def test_thin_and_small_objects_keep_their_points(side_m):
     for number in (2, 3):
         points = points_of(view, view.crop(number))
         assert share_of(view, points, number) == 1
-        points = points_of(view, grown(view, number, 1))
+        points = points_of(view, view.crop(number, grown_px=1))
         assert share_of(view, points, number) == 1
         assert only_of(view, points, number) or side_m < 0.01
 
@@ -193,7 +186,7 @@ def test_a_mask_of_holes_has_no_points():
     assert len(points) == 0
     assert points.points_m.shape == (0, 3)
     assert points.pixels_xy.shape == (0, 2)
-    assert points.voxels(0.01)[0].shape == (0, 3)
+    assert points.cloud(0.01)[0].shape == (0, 3)
     assert points.thinned(10).shape == (0, 3)
 
 
@@ -228,7 +221,8 @@ def test_thinned_points_are_means_of_blocks_and_stay_on_a_plane():
 def test_voxels_have_one_point_each():
     view = look(CAMERA, [TABLE.plane])
     points = points_of(view, view.crop(1))
-    means, pixels = points.voxels(0.05)
+    means, pixels = points.cloud(0.05)
+    assert points.cloud() == (points.points_m, points.pixels_xy)
     assert len(means) == len(pixels) < len(points) / 10
     cells = np.floor(points.points_m / 0.05).astype(int)
     assert len(means) == len(np.unique(cells, axis=0))
@@ -251,7 +245,7 @@ def test_almost_no_point_is_2_cm_off_with_the_noise_of_a_stereo_camera():
         solid = top.standing(Cylinder, (0.1, 0.1, 0.15))
         view = look(camera, [top.plane, solid])
         noisy = DepthFrame(StereoNoise().apply(view.depth_m, rng), camera, OPTIONS)
-        for crop in (view.crop(2), grown(view, 2, 3)):
+        for crop in (view.crop(2), view.crop(2, grown_px=3)):
             points = object_points(noisy, crop)
             assert (solid.distance_m(points.points_m) > 0.02).mean() < 0.005
             assert len(points) > 0.85 * crop.mask.sum() - 1000
