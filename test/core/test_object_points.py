@@ -259,3 +259,16 @@ def test_the_unit_and_the_farthest_depth_are_options():
     np.testing.assert_allclose(points.points_m[:, 2], 2, rtol=1e-6)
     near = GeometryOptions(depth_unit_m=1e-4, max_depth_m=1.9)
     assert len(object_points(DepthFrame(tenths, CAMERA, near), view.crop(1))) == 0
+
+
+def test_a_ramp_of_flying_pixels_does_not_join_two_surfaces():
+    camera = pinhole()
+    view = look(camera, [Plane((0, 0, 1.14), (0, 0, -1)), box_at((0, 0, 1.05), (0.2, 0.1, 0.1))])
+    outside = (view.labels == 1).astype(np.uint8)
+    ramp_m = 1 + 0.035 * cv2.distanceTransform(outside, cv2.DIST_C, 3)
+    depth = np.minimum(ramp_m, view.depth_m)  # no step is a gap
+    steps = np.abs(np.diff(depth, axis=1))
+    assert steps.max() < OPTIONS.gaps_m(1.0, 1 / camera.focal_px)
+    points = points_of(view.with_depth(depth), view.crop(2, grown_px=12))
+    assert points.points_m[:, 2].max() < 1.04
+    assert share_of(view, points, 2) == 1

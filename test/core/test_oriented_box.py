@@ -199,3 +199,14 @@ def test_upright_axes_are_a_rotation_with_up_as_third(up):
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
     assert np.linalg.det(axes) == pytest.approx(1)
     np.testing.assert_allclose(axes[:, 2], up)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_two_faces_are_those_of_a_box_not_of_one_along_their_diagonal(seed):
+    # Both boxes are equally large.
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-0.5, 0.5, (1500, 3))
+    points[np.arange(1500), np.arange(1500) % 2] = 0.5
+    points = points * SIZE_M + rng.normal(0, 0.002, (1500, 3))
+    turn = rotations(8)[seed]
+    assert angle_deg(turn, fit_box(points @ turn.T).axes) < 3
