@@ -110,12 +110,21 @@ def run_memory(options: argparse.Namespace) -> None:
     resident_memory.measure(options.memory_frames)
 
 
+def run_geometry(options: argparse.Namespace) -> None:
+    """Measure boxes and clouds of objects on exact scenes."""
+    import geometry
+
+    title('Boxes and clouds of objects')
+    geometry.print_tables()
+
+
 BENCHMARKS = {
     'stages': run_stages,
     'parity': run_parity,
     'ros': run_ros,
     'latency': run_latency,
     'memory': run_memory,
+    'geometry': run_geometry,
 }
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 import pytest
 
 from tam_ros.engine.load import EngineChoice
+from tam_ros.geometry.options import GeometryOptions
 from tam_ros.options import Option, check_options, option, options_of
 from tam_ros.tracker.memory_options import MemoryOptions
 from tam_ros.tracker.options import DetectionOptions, SessionOptions
 from tam_ros.tracker.session import Session
 
-GROUPS = (SessionOptions, DetectionOptions, MemoryOptions)
+GROUPS = (SessionOptions, DetectionOptions, MemoryOptions, GeometryOptions)
 BOUNDED = [(g, n, o) for g in GROUPS for n, o in options_of(g).items() if o.between]
 
 
