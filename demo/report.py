@@ -74,4 +74,4 @@ def _object_in_words(found: TrackedObject) -> str:
         return f'{found.label} {STATES[found.state]}'
     box = found.box
     at = f'{box.x_offset},{box.y_offset}+{box.width}x{box.height}'
-    return f'{found.label} {found.predicted_iou:.2f} [{at}]'
+    return f'{found.label} {found.score:.2f} [{at}]'

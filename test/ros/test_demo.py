@@ -45,3 +45,17 @@ def test_exporting_without_pytorch_says_how_to_install_it():
 def test_weights_that_are_not_there_are_named():
     ran = run("sys.exit(demo.main(['--weights', '~/no/such.pt']))")
     assert ran.stderr == 'demo failed: --weights ~/no/such.pt does not exist\n'
+
+
+def test_an_object_is_said_with_score_and_box():
+    found = (
+        "TrackedObject(label='mug', state=1, score=0.5, "
+        'box=RegionOfInterest(x_offset=1, y_offset=2, width=3, height=4), '
+        'mask=Image(data=bytes(12)))'
+    )
+    imports = 'import report; from sensor_msgs.msg import Image, RegionOfInterest'
+    ran = run(
+        f'{imports}; from tam_ros.msg import TrackedObject; '
+        f"print(report._in_words([{found}, TrackedObject(label='cup', state=3)]))"
+    )
+    assert ran.stdout == 'mug 0.50 [1,2+3x4], cup lost\n', ran.stderr
