@@ -5,8 +5,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from tam_ros.geometry.camera import Calibration
-from tam_ros.geometry.depth import DepthError, DepthImage, decode_compressed_depth
-from tam_ros.geometry.options import GeometryOptions
+from tam_ros.geometry.depth import DepthError, decode_compressed_depth
 from tam_ros.masks import MaskCrop, tight_crop
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import array_to_image, roi_to_box
@@ -16,14 +15,14 @@ TYPES = {'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'}
 HOLES = {'u': 0, 'f': np.nan}  # by kind of number, as REP 118 has them
 
 
-def message_to_depth(msg: Image | CompressedImage, options: GeometryOptions) -> DepthImage:
-    """Return the depth in a message, a view of an Image's data; raises DepthError."""
-    values = _compressed(msg) if isinstance(msg, CompressedImage) else _view(msg)
-    return DepthImage(values, options.depth_unit_m, options.max_depth_m)
+def message_to_depth(msg: Image | CompressedImage) -> np.ndarray:
+    """Return the depth in a message, (H, W) uint16 or float32 of any byte order, as it is there.
 
-
-def _compressed(msg: CompressedImage) -> np.ndarray:
-    return decode_compressed_depth(bytes(msg.data), msg.format)
+    Of an Image it is a view. Raises DepthError.
+    """
+    if isinstance(msg, CompressedImage):
+        return decode_compressed_depth(bytes(msg.data), msg.format)
+    return _view(msg)
 
 
 def _view(msg: Image) -> np.ndarray:

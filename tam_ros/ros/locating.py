@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tam_ros.geometry.box_filter import BoxFilter
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
-from tam_ros.geometry.options import GeometryOptions
 from tam_ros.geometry.oriented_box import Stance
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject
@@ -20,10 +18,8 @@ from tam_ros.ros.placement import PlacedObject, Placement
 class View:
     """A depth image and from where it was taken."""
 
-    depth: DepthImage
-    """Of the size of the camera's images."""
-    camera: Camera
-    """Which took it."""
+    frame: DepthFrame
+    """Depth, and the camera that it is of."""
     stamp_ns: int
     """The image's."""
     placement: Placement
@@ -49,25 +45,23 @@ class Locating:
         objects: list[TrackedObject],
         masks: Mapping[int, MaskCrop],
         view: View,
-        options: GeometryOptions,
     ) -> list[PlacedObject]:
         """Return those objects that have a mask, by id, and depth."""
         visible = [o for o in objects if o.id in masks]
-        placed = [self._locate(tracked, masks[tracked.id], view, options) for tracked in visible]
+        placed = [self._locate(tracked, masks[tracked.id], view) for tracked in visible]
         return [found for found in placed if found is not None]
 
-    def _locate(
-        self, tracked: TrackedObject, crop: MaskCrop, view: View, options: GeometryOptions
-    ) -> PlacedObject | None:
+    def _locate(self, tracked: TrackedObject, crop: MaskCrop, view: View) -> PlacedObject | None:
         boxes = self._filters.setdefault(tracked.id, BoxFilter())
         stance = Stance(up=view.up, axes=boxes.axes)
-        found = locate(view.depth, crop, view.camera, options, stance)
+        found = locate(view.frame, crop, stance)
         if found is None:
             self._warn(
                 'objects_without_depth', f'object {tracked.id} has no depth: its mask is all holes'
             )
             return None
-        box = boxes.update(found.box, view.stamp_ns, found.covariance, options.smoothing_s)
+        smoothing_s = view.frame.options.smoothing_s
+        box = boxes.update(found.box, view.stamp_ns, found.covariance, smoothing_s)
         return PlacedObject(
             tracked.id,
             tracked.label,

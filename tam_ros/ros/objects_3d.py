@@ -7,13 +7,15 @@ gets the next turn. While nobody listens, the node does not either.
 import time
 from typing import NoReturn
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from tam_ros.geometry.camera import CalibrationError, Camera
-from tam_ros.geometry.depth import DepthError, DepthImage
+from tam_ros.geometry.depth import DepthError
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
@@ -105,22 +107,20 @@ class Objects3D(Node):
         """Locate the objects of one image, and publish what is wanted of them."""
         started = time.monotonic()
         try:
-            depth = message_to_depth(frame.depth, read_options(self, GeometryOptions))
+            depth = message_to_depth(frame.depth)
             _check_sizes(depth, frame.objects)
         except DepthError as error:
             self._notices.warn('ignored_depth', f'depth ignored: {error}')
             return
         objects, header = frame.objects.objects, frame.objects.header
-        picture = Picture(
-            header, self._masks(frame.objects), depth.values, self._target.of(objects)
-        )
+        picture = Picture(header, self._masks(frame.objects), depth, self._target.of(objects))
         options = self._output_options()
         self._locating.forget_others(objects)
         if not self.context.ok():  # the shutdown came meanwhile
             return
         self._outputs.publish_pictures(picture, options)
         if self._needs_locating(options):
-            self._locate_and_publish(frame, depth, picture, options)
+            self._locate_and_publish(frame, picture, options)
         age_ns = self.get_clock().now().nanoseconds - stamp_to_ns(header.stamp)
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
 
@@ -145,17 +145,16 @@ class Objects3D(Node):
         return outputs.all_wanted or outputs.target_wanted or self._frames.wanted(options)
 
     def _locate_and_publish(
-        self, frame: JoinedFrame, depth: DepthImage, picture: Picture, options: OutputOptions
+        self, frame: JoinedFrame, picture: Picture, options: OutputOptions
     ) -> None:
-        view = self._view(frame, depth, options)
+        view = self._view(frame, picture.depth, options)
         if view is None:
             return
         objects, to_tf = frame.objects.objects, self._frames.wanted(options)
         wanted = objects
         if not self._outputs.all_wanted and not to_tf:
             wanted = [o for o in objects if o.id == picture.target_id]
-        geometry = read_options(self, GeometryOptions)
-        placed = self._locating.locate(wanted, picture.masks, view, geometry)
+        placed = self._locating.locate(wanted, picture.masks, view)
         header = Header(
             stamp=picture.header.stamp, frame_id=options.target_frame or picture.header.frame_id
         )
@@ -165,7 +164,7 @@ class Objects3D(Node):
         if to_tf:
             self._frames.send(placed, [o.id for o in objects], header, options)
 
-    def _view(self, frame: JoinedFrame, depth: DepthImage, options: OutputOptions) -> View | None:
+    def _view(self, frame: JoinedFrame, depth: np.ndarray, options: OutputOptions) -> View | None:
         """Return from where depth was taken; None where that is not known, which is warned of."""
         camera = self._calibrated(frame, depth)
         if camera is None:
@@ -175,9 +174,10 @@ class Objects3D(Node):
         if placement is None:
             return None
         up = self._transforms.up(header, options)
-        return View(depth, camera, stamp_to_ns(header.stamp), placement, up)
+        located_in = DepthFrame(depth, camera, read_options(self, GeometryOptions))
+        return View(located_in, stamp_to_ns(header.stamp), placement, up)
 
-    def _calibrated(self, frame: JoinedFrame, depth: DepthImage) -> Camera | None:
+    def _calibrated(self, frame: JoinedFrame, depth: np.ndarray) -> Camera | None:
         try:
             if frame.info is None:
                 raise CalibrationError(
@@ -185,9 +185,9 @@ class Objects3D(Node):
                 )
             rectified = read_options(self, InputOptions).rectified
             calibration = info_to_calibration(frame.info, rectified=rectified)
-            if calibration.size_wh != depth.size_wh:
+            if calibration.size_wh != depth.shape[::-1]:
                 sizes = '{}x{} pixels, the images are of {}x{}'.format(
-                    *calibration.size_wh, *depth.size_wh
+                    *calibration.size_wh, *depth.shape[::-1]
                 )
                 raise CalibrationError(f'it is of {sizes}: use the camera_info of the images')
         except CalibrationError as error:
@@ -222,13 +222,13 @@ class Objects3D(Node):
         self._diagnostics.publish(message)
 
 
-def _check_sizes(depth: DepthImage, objects: TrackedObjectArray) -> None:
+def _check_sizes(depth: np.ndarray, objects: TrackedObjectArray) -> None:
     """Raise DepthError where depth is not of the size of the images that masks are of."""
     size_wh = (objects.image_width, objects.image_height)
-    if depth.size_wh != size_wh:
+    if depth.shape[::-1] != size_wh:
         raise DepthError(
             'it is of {}x{} pixels, the images are of {}x{}: aligned depth is needed, for '
-            'instance aligned_depth_to_color'.format(*depth.size_wh, *size_wh)
+            'instance aligned_depth_to_color'.format(*depth.shape[::-1], *size_wh)
         )
 
 

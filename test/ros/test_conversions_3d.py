@@ -14,9 +14,9 @@ from tracker import masks_of
 from visualization_msgs.msg import Marker
 
 from tam_ros.geometry.camera import CalibrationError, Camera
-from tam_ros.geometry.depth import DepthError
+from tam_ros.geometry.depth import DepthError, DepthImage
+from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
-from tam_ros.geometry.options import GeometryOptions
 from tam_ros.ros.conversions_3d import (
     object_to_pose,
     object_to_transform,
@@ -35,7 +35,6 @@ from tam_ros.ros.depth_messages import (
 from tam_ros.ros.overlay import color_of
 from tam_ros.ros.placement import PlacedObject, Placement, transform_to_placement
 
-OPTIONS = GeometryOptions()
 HEADER = header_at(5)
 SIZE_WH = (320, 240)
 
@@ -44,13 +43,13 @@ SIZE_WH = (320, 240)
 def placed() -> list[PlacedObject]:
     """The scene's objects, where they were located."""
     scene, camera = Scene(), Camera(info_to_calibration(camera_info()))
-    depth = message_to_depth(scene.depth(), OPTIONS)
-    return [place(tracked, depth, camera) for tracked in scene.objects().objects]
+    frame = DepthFrame(message_to_depth(scene.depth()), camera)
+    return [place(tracked, frame) for tracked in scene.objects().objects]
 
 
-def place(tracked, depth, camera, placement=None) -> PlacedObject:
+def place(tracked, frame, placement=None) -> PlacedObject:
     crop = object_to_mask(tracked, SIZE_WH)
-    found = locate(depth, crop, camera, OPTIONS)
+    found = locate(frame, crop)
     placement = placement or Placement()
     return PlacedObject(
         tracked.id,
@@ -71,9 +70,9 @@ def test_depth_survives_the_way_from_a_message_and_back(encoding, padding):
     values = np.frombuffer(message.data, {'16UC1': '<u2', '32FC1': '<f4'}[encoding])
     padded = image_message(values.reshape(240, 320), encoding, header_at(7), padding=padding)
     assert padded.step == step + padding
-    depth = message_to_depth(padded, OPTIONS)
-    np.testing.assert_allclose(depth.metres(), Scene().depth_m(), atol=1e-6)
-    assert depth_to_message(depth.values, header_at(7)) == message
+    depth = message_to_depth(padded)
+    np.testing.assert_allclose(DepthImage(depth).metres(), Scene().depth_m(), atol=1e-6)
+    assert depth_to_message(depth, header_at(7)) == message
 
 
 def test_big_endian_depth_is_read_and_comes_back_in_the_order_of_the_machine():
@@ -81,22 +80,16 @@ def test_big_endian_depth_is_read_and_comes_back_in_the_order_of_the_machine():
     swapped = np.frombuffer(message.data, '<u2').byteswap()
     other = image_message(swapped.reshape(240, 320), '16UC1')
     other.is_bigendian = 1
-    depth = message_to_depth(other, OPTIONS)
-    np.testing.assert_allclose(depth.metres(), Scene().depth_m(), atol=1e-6)
-    assert depth_to_message(depth.values, message.header).data == message.data
+    depth = message_to_depth(other)
+    np.testing.assert_allclose(DepthImage(depth).metres(), Scene().depth_m(), atol=1e-6)
+    assert depth_to_message(depth, message.header).data == message.data
 
 
 def test_compressed_depth_is_read():
     values = np.frombuffer(Scene().depth().data, '<u2').reshape(240, 320)
     png = bytes(12) + cv2.imencode('.png', values)[1].tobytes()
     message = CompressedImage(format='16UC1; compressedDepth png', data=array.array('B', png))
-    assert (message_to_depth(message, OPTIONS).values == values).all()
-
-
-def test_options_say_what_a_unit_of_depth_is():
-    options = GeometryOptions(depth_unit_m=0.01, max_depth_m=15)
-    metres = message_to_depth(Scene().depth(), options).metres()
-    assert (metres.max(), metres[0, 0]) == (10.0, 0.0)  # 1 m; the wall is too far
+    assert (message_to_depth(message) == values).all()
 
 
 @pytest.mark.parametrize(
@@ -109,14 +102,14 @@ def test_options_say_what_a_unit_of_depth_is():
 )
 def test_what_is_no_depth_is_named(message, text):
     with pytest.raises(DepthError, match=text):
-        message_to_depth(message, OPTIONS)
+        message_to_depth(message)
 
 
 def test_depth_that_is_cut_off_is_named():
     message = Scene().depth()
     message.data = message.data[:-1]
     with pytest.raises(DepthError, match='expected 153600'):
-        message_to_depth(message, OPTIONS)
+        message_to_depth(message)
 
 
 @pytest.mark.parametrize(('kind', 'hole'), [(np.uint16, 0), (np.float32, np.nan)])
@@ -241,8 +234,8 @@ def test_everything_goes_to_the_frame_that_is_asked_for(placed):
     q.x, q.y, q.z, q.w = turn.as_quat()
     placement = transform_to_placement(message)
     camera = Camera(info_to_calibration(camera_info()))
-    depth = message_to_depth(Scene().depth(), OPTIONS)
-    moved = place(Scene().objects().objects[0], depth, camera, placement)
+    frame = DepthFrame(message_to_depth(Scene().depth()), camera)
+    moved = place(Scene().objects().objects[0], frame, placement)
     expected = turn.apply(placed[0].box.center_m) + [0.5, 0, 1.5]
     position = object_to_pose(moved, HEADER).pose.position
     np.testing.assert_allclose([position.x, position.y, position.z], expected, atol=1e-9)
