@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
-from scipy.spatial.transform import Rotation
 
 from tam_ros.geometry.locate import Located
 from tam_ros.geometry.oriented_box import OrientedBox
@@ -41,8 +40,14 @@ class Placement:
 def transform_to_placement(msg: TransformStamped) -> Placement:
     """Return where a transform's source frame is in its target frame."""
     q, t = msg.transform.rotation, msg.transform.translation
-    turn = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
-    return Placement(turn, np.array([t.x, t.y, t.z]))
+    return Placement(_quaternion_to_matrix(q.w, (q.x, q.y, q.z)), np.array([t.x, t.y, t.z]))
+
+
+def _quaternion_to_matrix(w: float, xyz: tuple[float, float, float]) -> np.ndarray:
+    """Return the rotation (3, 3) of a quaternion, which is made of length 1."""
+    w, x, y, z = np.array([w, *xyz]) / np.linalg.norm([w, *xyz])
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
 
 
 @dataclass(frozen=True)
