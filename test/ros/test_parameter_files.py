@@ -11,13 +11,24 @@ import yaml
 from write_parameters import NODES, OBJECTS_3D, TRACKER
 
 from tam_ros.options import options_of
+from tam_ros.ros.camera_presets import PRESETS, info_beside
 from tam_ros.ros.decoding import ImageOptions
 from tam_ros.ros.options_3d import GROUPS_3D, PARAMETERS_3D, InputOptions, OutputOptions
 from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
-OTHER_ARGUMENTS = {'image', 'detections', 'params_file', 'namespace', 'rviz'}
+OTHER_ARGUMENTS = {
+    'camera',
+    'image',
+    'depth',
+    'camera_info',
+    'detections',
+    'params_file',
+    'params_file_3d',
+    'namespace',
+    'rviz',
+}
 WRITE = 'run make parameters'
 
 
@@ -108,7 +119,20 @@ def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
     fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
     assert fixed == OTHER_ARGUMENTS
     told = re.search(r'The launch arguments (.*?) set the usual ones', readme(), re.DOTALL)
-    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides())
+    cameras = set(PRESETS)
+    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides()) | cameras
+
+
+@pytest.mark.parametrize(
+    ('image', 'info'),
+    [
+        ('/camera/color/image_raw', '/camera/color/camera_info'),
+        ('/camera/color/image_raw/compressed', '/camera/color/camera_info'),
+        ('/image', '/camera_info'),
+    ],
+)
+def test_calibration_is_looked_for_beside_the_image(image, info):
+    assert info_beside(image) == info
 
 
 def test_no_two_groups_share_the_name_of_a_parameter():
