@@ -30,6 +30,26 @@ OVERRIDES = (
 )
 
 
+# Name: default, description.
+ARGUMENTS = {
+    'image': ('', f"camera topic. Left out: the camera's, or {IMAGE}"),
+    'depth': (
+        '',
+        'topic of depth that is aligned to the image: starts objects_3d. '
+        "Left out: the camera's; without a camera, objects_3d is not started",
+    ),
+    'camera_info': ('', "the image's calibration. Left out: beside the image"),
+    'detections': ('~/detections_in', 'topic of a detector, vision_msgs/Detection2DArray'),
+    'params_file': (str(SHARE / 'config' / 'track.yaml'), 'parameter file'),
+    'params_file_3d': (
+        str(SHARE / 'config' / 'objects_3d.yaml'),
+        'parameter file of objects_3d',
+    ),
+    'namespace': ('', 'namespace of the nodes'),
+    'rviz': ('false', 'start RViz as well'),
+}
+
+
 def generate_launch_description():
     """Describe the arguments; the nodes follow from their values."""
     arguments = [
@@ -38,41 +58,10 @@ def generate_launch_description():
             default_value='',
             choices=['', *PRESETS],
             description='whose topics image, depth and camera_info are, where these are left out',
-        ),
-        DeclareLaunchArgument(
-            'image',
-            default_value='',
-            description=f"camera topic. Left out: the camera's, or {IMAGE}",
-        ),
-        DeclareLaunchArgument(
-            'depth',
-            default_value='',
-            description='topic of depth that is aligned to the image: starts objects_3d. '
-            "Left out: the camera's; without a camera, objects_3d is not started",
-        ),
-        DeclareLaunchArgument(
-            'camera_info',
-            default_value='',
-            description="the image's calibration. Left out: beside the image",
-        ),
-        DeclareLaunchArgument(
-            'detections',
-            default_value='~/detections_in',
-            description='topic of a detector, vision_msgs/Detection2DArray',
-        ),
-        DeclareLaunchArgument(
-            'params_file',
-            default_value=str(SHARE / 'config' / 'track.yaml'),
-            description='parameter file',
-        ),
-        DeclareLaunchArgument(
-            'params_file_3d',
-            default_value=str(SHARE / 'config' / 'objects_3d.yaml'),
-            description='parameter file of objects_3d',
-        ),
-        DeclareLaunchArgument('namespace', default_value='', description='namespace of the nodes'),
-        DeclareLaunchArgument('rviz', default_value='false', description='start RViz as well'),
+        )
     ]
+    for name, (default, text) in ARGUMENTS.items():
+        arguments.append(DeclareLaunchArgument(name, default_value=default, description=text))
     for name in OVERRIDES:
         text = f'{PARAMETERS[name].description} Left out: as in params_file.'
         arguments.append(DeclareLaunchArgument(name, default_value='', description=text))

@@ -14,10 +14,18 @@ from tam_ros.ros.conversions import bytes_of
 from tam_ros.ros.overlay import color_of
 from tam_ros.ros.placement import PlacedObject
 
-POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4'), ('object_id', '<u4')])
-# PCL and RViz read rgb as the bytes of a float: 0x00RRGGBB.
-FIELD_TYPES = {name: PointField.FLOAT32 for name in ('x', 'y', 'z', 'rgb')}
-FIELD_TYPES['object_id'] = PointField.UINT32
+# Four bytes each. PCL and RViz read rgb as the bytes of a float: 0x00RRGGBB.
+COLUMNS = {'x': '<f4', 'y': '<f4', 'z': '<f4', 'rgb': '<u4', 'object_id': '<u4'}
+POINT = np.dtype(list(COLUMNS.items()))
+FIELDS = [
+    PointField(
+        name=name,
+        offset=4 * i,
+        datatype=PointField.UINT32 if name == 'object_id' else PointField.FLOAT32,
+        count=1,
+    )
+    for i, name in enumerate(COLUMNS)
+]
 BOXES, LABELS, AXES = KINDS = ('boxes', 'labels', 'axes')  # namespaces of markers
 BOX_OPACITY = 0.35
 AXIS_M = 0.002  # width of a line
@@ -72,10 +80,7 @@ def objects_to_cloud(
         header=header,
         height=1,
         width=len(points),
-        fields=[
-            PointField(name=name, offset=POINT.fields[name][1], datatype=kind, count=1)
-            for name, kind in FIELD_TYPES.items()
-        ],
+        fields=FIELDS,
         point_step=POINT.itemsize,
         row_step=points.nbytes,
         is_dense=True,

@@ -41,9 +41,10 @@ CUP, BOX = Board(1, (-0.2, 0.0, 1.0), label='cup'), Board(2, (0.2, 0.05, 0.8), l
 
 @dataclass
 class Scene:
-    """Boards, the nearest last, and the messages about them."""
+    """Boards before a wall, and the messages about them."""
 
     boards: list[Board] = field(default_factory=lambda: [CUP, BOX])
+    """The nearest last."""
 
     def depth_m(self) -> np.ndarray:
         """Return (H, W) float32 metres."""
