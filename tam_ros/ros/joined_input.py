@@ -16,6 +16,7 @@ from tam_ros.ros.feed import Feed
 from tam_ros.ros.options_3d import InputOptions
 
 COMPRESSED_SUFFIX = '/compressedDepth'
+JUMP_NS = 1_000_000_000  # back in time
 ALONE = 10  # masks in a row that meet no depth
 
 
@@ -61,13 +62,16 @@ class JoinedInput:
         self._forget()
 
     def _forget(self) -> None:
+        self._start_joining()
+        self._info: CameraInfo | None = None
+        self.newest_objects: TrackedObjectArray | None = None
+
+    def _start_joining(self) -> None:
         self._masks, self._depth = SimpleFilter(), SimpleFilter()
         self._join = ApproximateTimeSynchronizer(
             [self._masks, self._depth], self._options.queue_length, self._options.slop_s
         )
         self._join.registerCallback(self._on_joined)
-        self._info: CameraInfo | None = None
-        self.newest_objects: TrackedObjectArray | None = None
         self._depth_ns: deque[int] = deque(maxlen=self._options.queue_length)
         self._alone_ns: deque[int] = deque(maxlen=ALONE)
 
@@ -95,7 +99,11 @@ class JoinedInput:
         self._info = msg
 
     def _on_depth(self, msg: Image | CompressedImage) -> None:
-        self._depth_ns.append(stamp_to_ns(msg.header.stamp))
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        if self._depth_ns and stamp_ns < self._depth_ns[-1] - JUMP_NS:
+            # As of a looped bag: the oldest give way, which would be all that comes from now on.
+            self._start_joining()
+        self._depth_ns.append(stamp_ns)
         self._depth.signalMessage(msg)
 
     def _on_masks(self, msg: TrackedObjectArray) -> None:

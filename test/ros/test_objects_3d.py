@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from depth_scene import BOX, CUP, Board, Scene, camera_info, cloud_points
 from locator import OUTPUTS, Locator, stamp_of
-from robot import image_message
+from robot import NS_PER_S, image_message
 from sensor_msgs.msg import CompressedImage
 from tracker import pixels_of
 
@@ -217,6 +217,25 @@ def _publish_wrong(locator, *, depth=None, cut_mask=False, **info) -> None:
     locator.publish(SCENE, masks=masks, depth=message, info=calibration)
 
 
+def test_without_calibration_no_object_is_located_which_is_told(start):
+    locator = start()
+    locator.listen('detections_3d', 'target/mask')
+    stamp_ns = locator.publish(SCENE, info=False)
+    locator.robot.wait(lambda: locator.answer_to(stamp_ns, ['target/mask']), 'a mask')
+    locator.program.wait_for_log('no calibration: no camera_info has come on /camera/info')
+    assert locator.received['detections_3d'] == []
+
+
+def test_time_may_jump_back(start):
+    locator = start(queue_s=0.5, rate_hz=20.0)
+    locator.listen('detections_3d')
+    locator.show(SCENE, 'detections_3d')
+    for _ in range(15):  # more than wait
+        locator.publish(SCENE, masks=False)
+    locator.stamp_ns -= 3600 * NS_PER_S
+    locator.show(SCENE, 'detections_3d')
+
+
 def test_masks_that_never_meet_depth_say_by_how_much_they_miss(start):
     locator = start()
     locator.listen('detections_3d')
@@ -276,3 +295,17 @@ def test_value_that_is_not_allowed_is_named(start_program):
     assert program.wait_for_end() == 1
     assert "up '0 0 0': use a frame, or three numbers, not all 0" in program.log
     assert 'Traceback' not in program.log
+
+
+def test_every_one_of_many_frames_is_answered(locator):
+    three = Scene([CUP, BOX, Board(3, (0.0, -0.2, 1.2), label='jar')])
+    locator.show(three, 'detections_3d')
+    stamps = []
+    for _ in range(30):
+        stamps.append(locator.publish(three))
+        (found,) = locator.robot.wait(
+            lambda: locator.answer_to(stamps[-1], ['detections_3d']), 'detections'
+        )
+        assert list(places(found)) == ['1', '2', '3']
+    spent = locator.wait_for_diagnostics('processing_p50_ms', lambda v: float(v) > 0)
+    assert float(spent) < 1000 / 15  # with every output made
