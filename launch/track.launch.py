@@ -107,7 +107,7 @@ def _objects_3d(value, image, depth, preset):
         name='objects_3d',
         namespace=value('namespace'),
         parameters=[value('params_file_3d'), overrides],
-        remappings=[('depth', depth), ('camera_info', info)],
+        remappings=[('image', image), ('depth', depth), ('camera_info', info)],
         output='screen',
         emulate_tty=True,
     )

@@ -68,13 +68,17 @@ def _detection(placed: PlacedObject, header: Header) -> Detection3D:
 
 
 def objects_to_cloud(
-    objects: Sequence[PlacedObject], header: Header, voxel_m: float = 0.0
+    objects: Sequence[PlacedObject],
+    header: Header,
+    voxel_m: float = 0.0,
+    image_rgb: np.ndarray | None = None,
 ) -> PointCloud2:
-    """Return the points of objects: x y z in metres, rgb of the object's colour, object_id.
+    """Return the points of objects: x y z in metres, rgb, object_id.
 
-    voxel_m: side of the cubes of which each gives one point; 0 for all points.
+    voxel_m: side of the cubes of which each gives one point; 0 for all points. image_rgb:
+    (H, W, 3) uint8 image that rgb is taken from; None for the objects' colours.
     """
-    parts = [_points(placed, voxel_m) for placed in objects]
+    parts = [_points(placed, voxel_m, image_rgb) for placed in objects]
     points = np.concatenate(parts) if parts else np.empty(0, POINT)
     return PointCloud2(
         header=header,
@@ -88,12 +92,14 @@ def objects_to_cloud(
     )
 
 
-def _points(placed: PlacedObject, voxel_m: float) -> np.ndarray:
-    xyz, _ = placed.points(voxel_m)
+def _points(placed: PlacedObject, voxel_m: float, image_rgb: np.ndarray | None) -> np.ndarray:
+    xyz, pixels_xy = placed.points(voxel_m)
     points = np.empty(len(xyz), POINT)
     points['x'], points['y'], points['z'] = xyz.T
-    red, green, blue = color_of(placed.object_id)
-    points['rgb'] = red << 16 | green << 8 | blue
+    rgb = np.array(color_of(placed.object_id))
+    if image_rgb is not None:
+        rgb = image_rgb[pixels_xy[:, 1], pixels_xy[:, 0]]
+    points['rgb'] = rgb @ np.array([1 << 16, 1 << 8, 1])
     points['object_id'] = placed.object_id
     return points
 

@@ -1,4 +1,4 @@
-"""Masks, depth and calibration: subscribed while they are wanted, joined by their stamps."""
+"""Masks, depth and what else is of an image: subscribed while wanted, joined by their stamps."""
 
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +30,8 @@ class JoinedFrame:
     """As it came."""
     info: CameraInfo | None
     """The newest calibration, which need not be of this image; None before the first."""
+    image: Image | None
+    """None where it is not asked for."""
 
 
 class JoinedInput:
@@ -58,6 +60,8 @@ class JoinedInput:
             'depth': Feed(node, depth_type, depth_topic, self._on_depth, group),
             'calibration': Feed(node, CameraInfo, 'camera_info', self._on_info, group),
         }
+        if options.colors == 'image':
+            self._feeds['image'] = Feed(node, Image, 'image', self._on_image, group)
         self.listening = False
         self._forget()
 
@@ -67,9 +71,11 @@ class JoinedInput:
         self.newest_objects: TrackedObjectArray | None = None
 
     def _start_joining(self) -> None:
-        self._masks, self._depth = SimpleFilter(), SimpleFilter()
+        self._masks, self._depth, self._image = filters = [SimpleFilter() for _ in range(3)]
         self._join = ApproximateTimeSynchronizer(
-            [self._masks, self._depth], self._options.queue_length, self._options.slop_s
+            filters if 'image' in self._feeds else filters[:2],
+            self._options.queue_length,
+            self._options.slop_s,
         )
         self._join.registerCallback(self._on_joined)
         self._depth_ns: deque[int] = deque(maxlen=self._options.queue_length)
@@ -106,6 +112,9 @@ class JoinedInput:
         self._depth_ns.append(stamp_ns)
         self._depth.signalMessage(msg)
 
+    def _on_image(self, msg: Image) -> None:
+        self._image.signalMessage(msg)
+
     def _on_masks(self, msg: TrackedObjectArray) -> None:
         self.newest_objects = msg
         self._alone_ns.append(stamp_to_ns(msg.header.stamp))
@@ -113,9 +122,14 @@ class JoinedInput:
         if len(self._alone_ns) == ALONE and self._depth_ns:
             self._warn('unmatched_masks', self._why_alone())
 
-    def _on_joined(self, objects: TrackedObjectArray, depth: Image | CompressedImage) -> None:
+    def _on_joined(
+        self,
+        objects: TrackedObjectArray,
+        depth: Image | CompressedImage,
+        image: Image | None = None,
+    ) -> None:
         self._alone_ns.clear()
-        self._take(JoinedFrame(objects, depth, self._info))
+        self._take(JoinedFrame(objects, depth, self._info, image))
 
     def _why_alone(self) -> str:
         """Say of masks that met no depth by how much they missed it."""

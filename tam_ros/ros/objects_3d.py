@@ -21,7 +21,7 @@ from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.ros import process
 from tam_ros.ros.conversions import stamp_to_ns
-from tam_ros.ros.decoding import ImageError
+from tam_ros.ros.decoding import ImageError, image_to_rgb
 from tam_ros.ros.depth_messages import info_to_calibration, message_to_depth, object_to_mask
 from tam_ros.ros.diagnostics import locating_message
 from tam_ros.ros.joined_input import JoinedFrame, JoinedInput
@@ -42,6 +42,7 @@ LISTEN_PERIOD_S = 0.25
 DIAGNOSTICS_PERIOD_S = 1.0
 COUNTS = (  # in the diagnostics also when 0
     'ignored_depth',
+    'ignored_images',
     'ignored_masks',
     'missing_calibration',
     'missing_transforms',
@@ -113,7 +114,13 @@ class Objects3D(Node):
             self._notices.warn('ignored_depth', f'depth ignored: {error}')
             return
         objects, header = frame.objects.objects, frame.objects.header
-        picture = Picture(header, self._masks(frame.objects), depth, self._target.of(objects))
+        picture = Picture(
+            header,
+            self._masks(frame.objects),
+            depth,
+            self._target.of(objects),
+            self._image_rgb(frame, depth),
+        )
         options = self._output_options()
         self._locating.forget_others(objects)
         if not self.context.ok():  # the shutdown came meanwhile
@@ -123,6 +130,22 @@ class Objects3D(Node):
             self._locate_and_publish(frame, picture, options)
         age_ns = self.get_clock().now().nanoseconds - stamp_to_ns(header.stamp)
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
+
+    def _image_rgb(self, frame: JoinedFrame, depth: np.ndarray) -> np.ndarray | None:
+        """Return the image where points want its colours, None where it cannot be read."""
+        if frame.image is None or not self._outputs.cloud_wanted:
+            return None
+        try:
+            image_rgb = image_to_rgb(frame.image)
+            if image_rgb.shape[:2] != depth.shape:
+                sizes = (*image_rgb.shape[1::-1], *depth.shape[::-1])
+                raise ImageError('it is of {}x{} pixels, depth is of {}x{}'.format(*sizes))
+        except ImageError as error:
+            self._notices.warn(
+                'ignored_images', f"image ignored, points have their object's colour: {error}"
+            )
+            return None
+        return image_rgb
 
     def _masks(self, message: TrackedObjectArray) -> dict[int, MaskCrop]:
         """Return the masks of the objects that are visible, by id."""
@@ -158,9 +181,7 @@ class Objects3D(Node):
         header = Header(
             stamp=picture.header.stamp, frame_id=options.target_frame or picture.header.frame_id
         )
-        self._outputs.publish_objects(placed, header, options)
-        for target in (p for p in placed if p.object_id == picture.target_id):
-            self._outputs.publish_target(target, header, options)
+        self._outputs.publish_objects(placed, picture, header, options)
         if to_tf:
             self._frames.send(placed, [o.id for o in objects], header, options)
 

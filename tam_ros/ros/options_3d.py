@@ -24,6 +24,13 @@ class InputOptions:
     rectified: bool = option(
         False, 'The images are rectified: P of camera_info holds, and no distortion.'
     )
+    colors: str = option(
+        'object',
+        'Colours of points: object, as in the overlay, or image, which is joined with masks and '
+        'depth, and comes raw.',
+        choices=('object', 'image'),
+        live=False,
+    )
     slop_s: float = option(
         0.02,
         'Seconds by which the stamps of masks and depth may differ.',

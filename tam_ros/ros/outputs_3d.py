@@ -55,6 +55,8 @@ class Picture:
     """(H, W) as it came."""
     target_id: int
     """The chosen object; 0 for none. It need not be visible."""
+    image_rgb: np.ndarray | None = None
+    """(H, W, 3) uint8 that points get their colours from; None for those of their objects."""
 
     def covered(self, ids: Iterable[int], margin_px: int = 0) -> np.ndarray:
         """Return the pixels of visible objects, grown by a margin, (H, W) bool."""
@@ -90,14 +92,30 @@ class Outputs:
         return any(map(self._wanted, OF_ALL))
 
     @property
+    def cloud_wanted(self) -> bool:
+        """Whether somebody listens to points."""
+        return self._wanted('tam/cloud') or self._wanted('tam/target/cloud')
+
+    @property
     def target_wanted(self) -> bool:
         """Whether somebody listens to a topic that needs the target located."""
         return any(map(self._wanted, OF_TARGET))
 
     def publish_objects(
-        self, objects: Sequence[PlacedObject], header: Header, options: OutputOptions
+        self,
+        objects: Sequence[PlacedObject],
+        picture: Picture,
+        header: Header,
+        options: OutputOptions,
     ) -> None:
-        """Publish all objects that were located. header: the image's stamp, and their frame."""
+        """Publish objects that were located, and the target where it is one of them.
+
+        header: the image's stamp, and the frame of the objects.
+        """
+        for target in (p for p in objects if p.object_id == picture.target_id):
+            if self._wanted('tam/target/pose'):
+                self._publish('tam/target/pose', object_to_pose(target, header))
+            self._publish_cloud('tam/target/cloud', [target], picture, header, options)
         if self._wanted('tam/detections_3d'):
             self._publish('tam/detections_3d', objects_to_detections(objects, header))
         if self._wanted('tam/markers'):
@@ -106,15 +124,12 @@ class Outputs:
                 'tam/markers', objects_to_markers(objects, header, sorted(self._marked - ids))
             )
             self._marked = ids
-        if self._wanted('tam/cloud'):
-            self._publish('tam/cloud', objects_to_cloud(objects, header, options.voxel_m))
+        self._publish_cloud('tam/cloud', objects, picture, header, options)
 
-    def publish_target(self, target: PlacedObject, header: Header, options: OutputOptions) -> None:
-        """Publish the target where it was located."""
-        if self._wanted('tam/target/cloud'):
-            self._publish('tam/target/cloud', objects_to_cloud([target], header, options.voxel_m))
-        if self._wanted('tam/target/pose'):
-            self._publish('tam/target/pose', object_to_pose(target, header))
+    def _publish_cloud(self, topic, objects, picture, header, options) -> None:
+        if self._wanted(topic):
+            cloud = objects_to_cloud(objects, header, options.voxel_m, picture.image_rgb)
+            self._publish(topic, cloud)
 
     def publish_pictures(self, picture: Picture, options: OutputOptions) -> None:
         """Publish images under the image's header: the target's only where it is visible."""

@@ -41,6 +41,7 @@ class Locator:
         self.program = Program(
             'objects_3d',
             *('--ros-args', '-r', 'depth:=/camera/depth', '-r', 'camera_info:=/camera/info'),
+            *('-r', 'image:=/camera/image'),
             *(('-r', f'__ns:={namespace}') if namespace else ()),
             *(word for option in options for word in ('-p', option)),
             domain_id=self.robot.domain_id,
@@ -54,6 +55,8 @@ class Locator:
             ),
             '/camera/info': CameraInfo,
         }
+        if parameters.get('colors') == 'image':
+            kinds['/camera/image'] = Image
         self._inputs = [
             self.robot.node.create_publisher(kind, topic, 10) for topic, kind in kinds.items()
         ]
@@ -79,7 +82,7 @@ class Locator:
         """Return whether the node listens to all its inputs."""
         return all(publisher.get_subscription_count() for publisher in self._inputs)
 
-    def publish(self, scene: Scene, *, masks=None, depth=None, info=None) -> int:
+    def publish(self, scene: Scene, *, masks=None, depth=None, info=None, image=None) -> int:
         """Send all of a new frame, or other messages in place of some; return its stamp in ns.
 
         False in place of a message: none.
@@ -90,6 +93,7 @@ class Locator:
             scene.objects(stamp_ns) if masks is None else masks,
             scene.depth(stamp_ns) if depth is None else depth,
             camera_info(stamp_ns) if info is None else info,
+            False if image is None else image,
         )
         for publisher, message in reversed(list(zip(self._inputs, given))):
             if message is not False:
@@ -113,14 +117,20 @@ class Locator:
         """Send the masks of an image alone."""
         self._inputs[0].publish(scene.objects(stamp_ns))
 
-    def show(self, scene: Scene, *topics: str) -> list:
-        """Send frames until there is an answer on all topics; return the messages of one frame."""
+    def show(self, scene: Scene, *topics: str, **given) -> list:
+        """Send frames until there is an answer on all topics; return the messages of one frame.
+
+        given: as of `publish`, but functions of the frame's header.
+        """
         stamps = []
 
         def answer():
             if not stamps or self.robot.now_ns() - sent[0] > 2 * NS_PER_S:
                 sent[:] = [self.robot.now_ns()]
-                stamps.append(self.publish(scene))
+                header = header_at(self.stamp_ns + FRAME_NS)
+                stamps.append(
+                    self.publish(scene, **{name: make(header) for name, make in given.items()})
+                )
             return next(filter(None, (self.answer_to(s, topics) for s in stamps)), None)
 
         sent = [0]
@@ -155,13 +165,15 @@ class Locator:
         messages = self.robot.record(DiagnosticArray, '/diagnostics')
 
         def value() -> str | None:
-            values = [_value(m.status[0], key) for m in messages[-1:]]
+            values = [value_of(m, key) for m in messages[-1:]]
             return next((v for v in values if v is not None and condition(v)), None)
 
         return self.robot.wait(value, f'{key} in the diagnostics')
 
 
-def _value(status, key: str) -> str | None:
+def value_of(diagnostics: DiagnosticArray, key: str) -> str | None:
+    """Return a value of diagnostics, with key 'message' that; None where it is not there."""
+    (status,) = diagnostics.status
     if key == 'message':
         return status.message
     return next((v.value for v in status.values if v.key == key), None)

@@ -6,8 +6,9 @@ import re
 import cv2
 import numpy as np
 import pytest
-from depth_scene import BOX, CUP, Board, Scene, camera_info, cloud_points
-from locator import OUTPUTS, Locator, stamp_of
+from depth_scene import BOX, CUP, FOCAL, HEIGHT, WIDTH, Board, Scene, camera_info, cloud_points
+from diagnostic_msgs.msg import DiagnosticArray
+from locator import FRAME_NS, OUTPUTS, Locator, stamp_of, value_of
 from robot import NS_PER_S, image_message
 from sensor_msgs.msg import CompressedImage
 from tracker import pixels_of
@@ -165,14 +166,12 @@ def test_masks_that_come_late_meet_their_depth(locator):
 def test_object_without_depth_is_left_out_and_counted(locator):
     depth = SCENE.depth_m()
     depth[BOX.seen()] = np.nan
-    header = SCENE.objects(locator.stamp_ns + 100_000_000).header
-    stamp_ns = locator.publish(SCENE, depth=image_message(depth, '32FC1', header))
-    (found,) = locator.robot.wait(
-        lambda: locator.answer_to(stamp_ns, ['detections_3d']), 'detections'
+    (found,) = locator.show(
+        SCENE, 'detections_3d', depth=lambda header: image_message(depth, '32FC1', header)
     )
     assert list(places(found)) == ['1']
     locator.program.wait_for_log('object 2 has no depth: its mask is all holes')
-    locator.wait_for_diagnostics('objects_without_depth', lambda v: v == '1')
+    locator.wait_for_diagnostics('objects_without_depth', lambda v: int(v) >= 1)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +195,14 @@ def test_object_without_depth_is_left_out_and_counted(locator):
 def test_wrong_input_is_told_once_and_counted(start, wrong, key, text):
     locator = start()
     locator.listen('detections_3d', 'cloud')
-    for _ in range(3):
+    counted = locator.robot.record(DiagnosticArray, '/diagnostics')
+
+    def is_counted_twice() -> bool:
         _publish_wrong(locator, **wrong)
-    locator.wait_for_diagnostics(key, lambda v: int(v) >= 1)
+        locator.robot.let_pass(0.5)
+        return any(int(value_of(message, key)) >= 2 for message in counted)
+
+    locator.robot.wait(is_counted_twice, f'{key} to be counted')
     locator.program.wait_for_log(text)
     assert len(re.findall(text, locator.program.log)) == 1
     assert locator.program.is_running
@@ -206,7 +210,7 @@ def test_wrong_input_is_told_once_and_counted(start, wrong, key, text):
 
 
 def _publish_wrong(locator, *, depth=None, cut_mask=False, **info) -> None:
-    stamp_ns = locator.stamp_ns + 100_000_000
+    stamp_ns = locator.stamp_ns + FRAME_NS
     masks, header = SCENE.objects(stamp_ns), SCENE.objects(stamp_ns).header
     calibration = camera_info(stamp_ns)
     for name, value in info.items():
@@ -220,10 +224,30 @@ def _publish_wrong(locator, *, depth=None, cut_mask=False, **info) -> None:
 def test_without_calibration_no_object_is_located_which_is_told(start):
     locator = start()
     locator.listen('detections_3d', 'target/mask')
-    stamp_ns = locator.publish(SCENE, info=False)
-    locator.robot.wait(lambda: locator.answer_to(stamp_ns, ['target/mask']), 'a mask')
+    locator.show(SCENE, 'target/mask', info=lambda _: False)
     locator.program.wait_for_log('no calibration: no camera_info has come on /camera/info')
     assert locator.received['detections_3d'] == []
+
+
+def test_points_may_have_the_colours_of_the_image(start):
+    locator = start(colors='image')
+    locator.listen('cloud')
+    colors = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    (cloud,) = locator.show(
+        SCENE, 'cloud', image=lambda header: image_message(colors, 'rgb8', header)
+    )
+    points = cloud_points(cloud)
+    columns, rows = (
+        (points[axis] / points['z'] * FOCAL + (side - 1) / 2).round().astype(int)
+        for axis, side in (('x', WIDTH), ('y', HEIGHT))
+    )
+    packed = points['rgb'].view('<u4')
+    seen = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1)
+    assert (seen == colors[rows, columns]).all()
+    locator.show(
+        SCENE, 'cloud', image=lambda header: image_message(colors[::2, ::2], 'rgb8', header)
+    )
+    locator.program.wait_for_log('it is of 160x120 pixels, depth is of 320x240')
 
 
 def test_time_may_jump_back(start):
@@ -239,9 +263,10 @@ def test_time_may_jump_back(start):
 def test_masks_that_never_meet_depth_say_by_how_much_they_miss(start):
     locator = start()
     locator.listen('detections_3d')
-    for _ in range(15):
+    while not re.search('never meet', locator.program.log):
         stamp_ns = locator.publish(SCENE, masks=False)
         locator.publish_masks(SCENE, stamp_ns - 40_000_000)
+        locator.robot.let_pass(0.1)
     locator.program.wait_for_log(r'nearest of their stamps are 0\.040 s apart')
     locator.wait_for_diagnostics('unmatched_masks', lambda v: int(v) >= 1)
 
@@ -272,14 +297,12 @@ def test_node_moves_with_its_namespace_and_reads_compressed_depth(start):
     locator = start(namespace='/robot1', depth_transport='compressed')
     locator.listen('detections_3d')
     png = bytes(12) + cv2.imencode('.png', pixels_of(SCENE.depth()))[1].tobytes()
-    header = SCENE.objects(locator.stamp_ns + 100_000_000).header
-    depth = CompressedImage(
-        header=header, format='16UC1; compressedDepth png', data=array.array('B', png)
-    )
-    stamp_ns = locator.publish(SCENE, depth=depth)
-    (found,) = locator.robot.wait(
-        lambda: locator.answer_to(stamp_ns, ['detections_3d']), 'detections'
-    )
+
+    def compressed(header) -> CompressedImage:
+        data = array.array('B', png)
+        return CompressedImage(header=header, format='16UC1; compressedDepth png', data=data)
+
+    (found,) = locator.show(SCENE, 'detections_3d', depth=compressed)
     assert places(found)['1'] == pytest.approx(CUP.center_m, abs=0.005)
 
 
