@@ -181,7 +181,7 @@ class Objects3D(Node):
         header = Header(
             stamp=picture.header.stamp, frame_id=options.target_frame or picture.header.frame_id
         )
-        self._outputs.publish_objects(placed, picture, header, options)
+        self._outputs.publish_objects(placed, picture, header, view.frame.options.voxel_m)
         if to_tf:
             self._frames.send(placed, [o.id for o in objects], header, options)
 

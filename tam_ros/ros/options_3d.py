@@ -85,11 +85,6 @@ class OutputOptions:
         'Seconds for which the frame of an object that is hidden goes on where it was last.',
         between=(0.0, 3600.0),
     )
-    voxel_m: float = option(
-        0.0,
-        'Side in metres of the cubes of which each gives one point of a cloud; 0: all points.',
-        between=(0.0, 1.0),
-    )
     remove: str = option(
         'all',
         'What depth_without_objects is without: all objects, or the target alone.',

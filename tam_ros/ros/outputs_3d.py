@@ -106,16 +106,17 @@ class Outputs:
         objects: Sequence[PlacedObject],
         picture: Picture,
         header: Header,
-        options: OutputOptions,
+        voxel_m: float,
     ) -> None:
         """Publish objects that were located, and the target where it is one of them.
 
-        header: the image's stamp, and the frame of the objects.
+        header: the image's stamp, and the frame of the objects. voxel_m: as in the geometry's
+        options.
         """
         for target in (p for p in objects if p.object_id == picture.target_id):
             if self._wanted('tam/target/pose'):
                 self._publish('tam/target/pose', object_to_pose(target, header))
-            self._publish_cloud('tam/target/cloud', [target], picture, header, options)
+            self._publish_cloud('tam/target/cloud', [target], picture, header, voxel_m)
         if self._wanted('tam/detections_3d'):
             self._publish('tam/detections_3d', objects_to_detections(objects, header))
         if self._wanted('tam/markers'):
@@ -124,11 +125,11 @@ class Outputs:
                 'tam/markers', objects_to_markers(objects, header, sorted(self._marked - ids))
             )
             self._marked = ids
-        self._publish_cloud('tam/cloud', objects, picture, header, options)
+        self._publish_cloud('tam/cloud', objects, picture, header, voxel_m)
 
-    def _publish_cloud(self, topic, objects, picture, header, options) -> None:
+    def _publish_cloud(self, topic, objects, picture, header, voxel_m) -> None:
         if self._wanted(topic):
-            cloud = objects_to_cloud(objects, header, options.voxel_m, picture.image_rgb)
+            cloud = objects_to_cloud(objects, header, voxel_m, picture.image_rgb)
             self._publish(topic, cloud)
 
     def publish_pictures(self, picture: Picture, options: OutputOptions) -> None:

@@ -76,6 +76,5 @@ class PlacedObject:
 
         voxel_m: side of the cubes of which each gives one point; 0 for all. Pixels: (N, 2) x, y.
         """
-        points = self.located.points
-        xyz, pixels = points.voxels(voxel_m) if voxel_m else (points.points_m, points.pixels_xy)
+        xyz, pixels = self.located.points.cloud(voxel_m)
         return self.placement.points(xyz), pixels

@@ -70,12 +70,13 @@ def test_transform_that_comes_late_is_waited_for(start):
 
 def test_what_cannot_be_transformed_is_left_out_told_once_and_counted(start):
     locator = start('detections_3d', 'target/mask', **FRAME)
-    for _ in range(3):
+    for _ in range(6):
         (mask,) = locator.show(SCENE, 'target/mask')  # which needs no transform
     assert (pixels_of(mask) == BOX.seen() * 255).all()
-    locator.wait_for_diagnostics('missing_transforms', lambda v: int(v) >= 3)
+    locator.wait_for_diagnostics('missing_transforms', lambda v: int(v) >= 4)
     assert locator.received['detections_3d'] == []
-    assert locator.program.log.count('no transform from camera_color_optical_frame to base') == 1
+    told = locator.program.log.count('no transform from camera_color_optical_frame to base')
+    assert 1 <= told < 4  # again after ten seconds
     locator.send_transform('base', 0, static=True)
     locator.show(SCENE, 'detections_3d')
 
