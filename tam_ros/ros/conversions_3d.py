@@ -27,6 +27,7 @@ FIELDS = [
     for i, name in enumerate(COLUMNS)
 ]
 BOXES, LABELS, AXES = KINDS = ('boxes', 'labels', 'axes')  # namespaces of markers
+MARKER_IDS = 0x7FFFFFFF  # signed, unlike those of objects
 BOX_OPACITY = 0.35
 AXIS_M = 0.002  # width of a line
 LETTER_M = 0.03  # height
@@ -111,14 +112,20 @@ def objects_to_markers(
     markers = [marker for placed in objects for marker in _markers(placed, header)]
     for object_id in gone:
         markers += [
-            Marker(header=header, ns=kind, id=object_id, action=Marker.DELETE) for kind in KINDS
+            Marker(header=header, ns=kind, id=object_id & MARKER_IDS, action=Marker.DELETE)
+            for kind in KINDS
         ]
     return MarkerArray(markers=markers)
 
 
 def _markers(placed: PlacedObject, header: Header) -> tuple[Marker, Marker, Marker]:
     pose, color = box_to_pose(placed.box), [c / 255 for c in color_of(placed.object_id)]
-    common = {'header': header, 'id': placed.object_id, 'action': Marker.ADD, 'pose': pose}
+    common = {
+        'header': header,
+        'id': placed.object_id & MARKER_IDS,
+        'action': Marker.ADD,
+        'pose': pose,
+    }
     box = Marker(ns=BOXES, type=Marker.CUBE, **common)
     box.scale, box.color = _xyz(Vector3, placed.box.size_m), _color(color, BOX_OPACITY)
     label = Marker(ns=LABELS, type=Marker.TEXT_VIEW_FACING, **common)

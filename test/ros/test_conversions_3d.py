@@ -1,6 +1,7 @@
 """Depth, calibrations and masks from messages, and boxes and points to messages."""
 
 import array
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -224,6 +225,14 @@ def test_markers_show_each_object_and_delete_those_that_are_gone(placed):
     box, label, axes = markers[:3]
     assert (box.type, label.text, len(axes.points)) == (Marker.CUBE, '1 cup', 6)
     assert box.scale.x * box.scale.y * box.scale.z > 0
+
+
+def test_any_id_can_be_shown(placed):
+    (board, _) = placed
+    huge = replace(board, object_id=2**32 - 1)
+    assert objects_to_detections([huge], HEADER).detections[0].id == '4294967295'
+    assert cloud_points(objects_to_cloud([huge], HEADER))['object_id'][0] == 2**32 - 1
+    assert len(objects_to_markers([huge], HEADER, gone=[2**32 - 2]).markers) == 6
 
 
 def test_everything_goes_to_the_frame_that_is_asked_for(placed):
