@@ -39,7 +39,7 @@ setup: .ws/built
 same-python:
 	@$(BARE)/same_python.sh .venv $(PYTHON) $(if $(filter command,$(firstword $(origin PYTHON))),asked)
 
-.ws/built: .venv/ready $(PACKAGE) $(wildcard $(BARE)/vision_msgs/*) $(BARE)/env.sh
+.ws/built: .venv/ready $(PACKAGE) $(wildcard $(BARE)/*/*) $(BARE)/env.sh
 	@$(BARE)/build.sh
 	@touch $@
 

@@ -1,4 +1,7 @@
-"""Start the tracker node on a camera topic: ros2 launch tam_ros track.launch.py image:=/camera."""
+"""Start the tracker node on a camera topic: ros2 launch tam_ros track.launch.py image:=/camera.
+
+With depth:=/aligned/depth, or a camera by its name, also the node that locates objects in 3D.
+"""
 
 from pathlib import Path
 
@@ -8,8 +11,11 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from tam_ros.ros.camera_presets import PRESETS, info_beside
 from tam_ros.ros.parameters import PARAMETERS
 
+IMAGE = '/camera/color/image_raw'
+SHOWN = ['/tam/overlay', '/tam/markers', '/tam/cloud']  # by track.rviz
 SHARE = Path(get_package_share_directory('tam_ros'))
 
 # Parameters that have an argument of their own; left empty, the parameter file decides.
@@ -24,25 +30,38 @@ OVERRIDES = (
 )
 
 
+# Name: default, description.
+ARGUMENTS = {
+    'image': ('', f"camera topic. Left out: the camera's, or {IMAGE}"),
+    'depth': (
+        '',
+        'topic of depth that is aligned to the image: starts objects_3d. '
+        "Left out: the camera's; without a camera, objects_3d is not started",
+    ),
+    'camera_info': ('', "the image's calibration. Left out: beside the image"),
+    'detections': ('~/detections_in', 'topic of a detector, vision_msgs/Detection2DArray'),
+    'params_file': (str(SHARE / 'config' / 'track.yaml'), 'parameter file'),
+    'params_file_3d': (
+        str(SHARE / 'config' / 'objects_3d.yaml'),
+        'parameter file of objects_3d',
+    ),
+    'namespace': ('', 'namespace of the nodes'),
+    'rviz': ('false', 'start RViz as well'),
+}
+
+
 def generate_launch_description():
     """Describe the arguments; the nodes follow from their values."""
     arguments = [
         DeclareLaunchArgument(
-            'image', default_value='/camera/color/image_raw', description='camera topic'
-        ),
-        DeclareLaunchArgument(
-            'detections',
-            default_value='~/detections_in',
-            description='topic of a detector, vision_msgs/Detection2DArray',
-        ),
-        DeclareLaunchArgument(
-            'params_file',
-            default_value=str(SHARE / 'config' / 'track.yaml'),
-            description='parameter file',
-        ),
-        DeclareLaunchArgument('namespace', default_value='', description='namespace of the node'),
-        DeclareLaunchArgument('rviz', default_value='false', description='start RViz as well'),
+            'camera',
+            default_value='',
+            choices=['', *PRESETS],
+            description='whose topics image, depth and camera_info are, where these are left out',
+        )
     ]
+    for name, (default, text) in ARGUMENTS.items():
+        arguments.append(DeclareLaunchArgument(name, default_value=default, description=text))
     for name in OVERRIDES:
         text = f'{PARAMETERS[name].description} Left out: as in params_file.'
         arguments.append(DeclareLaunchArgument(name, default_value='', description=text))
@@ -53,6 +72,8 @@ def _nodes(context):
     def value(name):
         return LaunchConfiguration(name).perform(context)
 
+    preset = PRESETS.get(value('camera'))
+    image = value('image') or (preset.image if preset else IMAGE)
     overrides = {name: _typed(name, value(name)) for name in OVERRIDES if value(name)}
     nodes = [
         Node(
@@ -61,15 +82,35 @@ def _nodes(context):
             name='tam',
             namespace=value('namespace'),
             parameters=[value('params_file'), overrides],
-            remappings=[('image', value('image')), ('~/detections_in', value('detections'))],
+            remappings=[('image', image), ('~/detections_in', value('detections'))],
             output='screen',
             emulate_tty=True,
         )
     ]
+    depth = value('depth') or (preset.depth if preset else '')
+    if depth:
+        nodes.append(_objects_3d(value, image, depth, preset))
     if _switched_on('rviz', value('rviz')):
         # First, for launch to fail before the tracker runs where RViz is not installed.
-        nodes.insert(0, _rviz(value('namespace'), value('image')))
+        nodes.insert(0, _rviz(value('namespace'), image))
     return nodes
+
+
+def _objects_3d(value, image, depth, preset):
+    """Describe the node that locates objects; what a preset says is of its own topics alone."""
+    is_preset = preset is not None and image == preset.image
+    info = value('camera_info') or (preset.camera_info if is_preset else info_beside(image))
+    overrides = {'rectified': True} if is_preset and preset.rectified else {}
+    return Node(
+        package='tam_ros',
+        executable='objects_3d',
+        name='objects_3d',
+        namespace=value('namespace'),
+        parameters=[value('params_file_3d'), overrides],
+        remappings=[('image', image), ('depth', depth), ('camera_info', info)],
+        output='screen',
+        emulate_tty=True,
+    )
 
 
 def _switched_on(name, text):
@@ -88,9 +129,9 @@ def _typed(name, text):
 
 
 def _rviz(namespace, image):
-    remappings = [('/camera/color/image_raw', image)]
+    remappings = [(IMAGE, image)]
     if namespace:
-        remappings.append(('/tam/overlay', f'{namespace}/tam/overlay'))
+        remappings += [(topic, f'/{namespace.strip("/")}{topic}') for topic in SHOWN]
     return Node(
         package='rviz2',
         executable='rviz2',

@@ -1,4 +1,4 @@
-"""Write what users read of the node's parameters, from its options: track.yaml, README's tables.
+"""Write what users read of the nodes' parameters, from their options: YAML, README's tables.
 
 Usage: python tools/write_parameters.py, with the package built and sourced; or make parameters
 Run it again when an option changes; a test says so, too.
@@ -6,32 +6,70 @@ Run it again when an option changes; a test says so, too.
 
 import json
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tam_ros.options import Option, options_of
+from tam_ros.ros.options_3d import GROUPS_3D
 from tam_ros.ros.parameters import PREFIXES
 
 ROOT = Path(__file__).parents[1]
-PARAMETER_FILE, README = ROOT / 'config' / 'track.yaml', ROOT / 'README.md'
+README = ROOT / 'README.md'
 FILE_HEAD = """\
-# Parameters of the tracker node and their defaults. In brackets: what is allowed, and `live` for
+# Parameters of {node} and their defaults. In brackets: what is allowed, and `live` for
 # what can change at run time. tools/write_parameters.py writes this file: keep values of your own
-# in another one (params_file:=FILE); it may leave out what stays as it is here.
+# in another one ({argument}:=FILE); it may leave out what stays as it is here.
 /**:
   ros__parameters:
 """
 INDENT = ' ' * 4
 WIDTH = 99
-START, END = '<!-- by tools/write_parameters.py -->\n', '<!-- end of what it writes -->\n'
 TABLE_HEAD = '| parameter | default | allowed | |\n|---|---|---|---|\n'
 
 
-def parameter_file() -> str:
-    """Return the text of config/track.yaml."""
-    return FILE_HEAD + '\n'.join(
-        _file_section(group, prefix) for group, prefix in PREFIXES.items()
-    )
+@dataclass(frozen=True)
+class NodeParameters:
+    """A node's parameters, and where users read of them."""
+
+    node: str
+    """What the node is called in the file's first line."""
+    groups: Mapping[type, str]
+    """Dataclasses of options, and what the names of their parameters begin with."""
+    path: Path
+    """The file."""
+    argument: str
+    """Of the launch file: names another one."""
+    start: str
+    """The line of README.md before the tables."""
+    end: str
+    """The line after them."""
+
+
+TRACKER = NodeParameters(
+    'the tracker node',
+    PREFIXES,
+    ROOT / 'config' / 'track.yaml',
+    'params_file',
+    '<!-- by tools/write_parameters.py -->\n',
+    '<!-- end of what it writes -->\n',
+)
+OBJECTS_3D = NodeParameters(
+    'the node objects_3d',
+    dict.fromkeys(GROUPS_3D, ''),
+    ROOT / 'config' / 'objects_3d.yaml',
+    'params_file_3d',
+    '<!-- by tools/write_parameters.py, of objects_3d -->\n',
+    '<!-- end of what it writes of objects_3d -->\n',
+)
+NODES = (TRACKER, OBJECTS_3D)
+
+
+def parameter_file(node: NodeParameters) -> str:
+    """Return the text of a node's parameter file."""
+    head = FILE_HEAD.format(node=node.node, argument=node.argument)
+    return head + '\n'.join(_file_section(group, prefix) for group, prefix in node.groups.items())
 
 
 def readme(text: str) -> str:
@@ -39,12 +77,15 @@ def readme(text: str) -> str:
 
     Raises ValueError where it lacks the lines that these stand between.
     """
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f'README.md lacks one of the lines {START.strip()} and {END.strip()}')
-    tables = '\n'.join(_table(group, prefix) for group, prefix in PREFIXES.items())
-    return f'{before}{start}\n{tables}\n{end}{after}'
+    for node in NODES:
+        before, start, rest = text.partition(node.start)
+        _, end, after = rest.partition(node.end)
+        if not start or not end:
+            lines = f'{node.start.strip()} and {node.end.strip()}'
+            raise ValueError(f'README.md lacks one of the lines {lines}')
+        tables = '\n'.join(_table(group, prefix) for group, prefix in node.groups.items())
+        text = f'{before}{start}\n{tables}\n{end}{after}'
+    return text
 
 
 def _file_section(group: type, prefix: str) -> str:
@@ -102,8 +143,9 @@ def _literal(value: Any) -> str:
 
 
 def main() -> None:
-    """Write both."""
-    PARAMETER_FILE.write_text(parameter_file())
+    """Write all."""
+    for node in NODES:
+        node.path.write_text(parameter_file(node))
     README.write_text(readme(README.read_text()))
 
 

@@ -39,9 +39,42 @@ def diagnostics_message(
         name=f'{name}: tracking',
         message=fault or (f'tracking at {rate_hz:.1f} Hz' if rate_hz else _no_images(problem)),
         hardware_id=spec.device,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        values=_key_values(values),
     )
     return _array(status, stamp)
+
+
+def locating_message(
+    name: str, stamp, statistics: RollingStatistics, *, listening: bool, problem: str, **counts
+) -> DiagnosticArray:
+    """Return the state of a node that locates objects: a warning while nothing arrives.
+
+    listening: whether anybody wants what it makes. problem: why nothing arrives, '' where that is
+    not known.
+    """
+    rate_hz = statistics.rate_hz
+    values = {
+        'rate_hz': f'{rate_hz:.2f}',
+        'latency_p50_ms': f'{statistics.latency_ms(50):.1f}',
+        'latency_p95_ms': f'{statistics.latency_ms(95):.1f}',
+        'processing_p50_ms': f'{statistics.processing_ms(50):.1f}',
+        'processing_p95_ms': f'{statistics.processing_ms(95):.1f}',
+        **counts,
+    }
+    message = problem or 'no masks with depth'
+    if rate_hz or not listening:
+        message = f'locating at {rate_hz:.1f} Hz' if rate_hz else 'idle: nobody listens'
+    status = DiagnosticStatus(
+        level=DiagnosticStatus.OK if rate_hz or not listening else DiagnosticStatus.WARN,
+        name=f'{name}: locating',
+        message=message,
+        values=_key_values(values),
+    )
+    return _array(status, stamp)
+
+
+def _key_values(values: dict) -> list[KeyValue]:
+    return [KeyValue(key=key, value=str(value)) for key, value in values.items()]
 
 
 def _level(rate_hz: float, fault: str) -> bytes:

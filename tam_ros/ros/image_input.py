@@ -99,11 +99,7 @@ class ImageInput:
 
     def _offered(self) -> ReliabilityPolicy | None:
         """Return the reliability that suits all cameras on the topic; None without any."""
-        cameras = self._cameras()
-        if not cameras:
-            return None
-        reliable = all(camera.qos_profile.reliability == RELIABLE for camera in cameras)
-        return RELIABLE if reliable else BEST_EFFORT
+        return offered_reliability(self._cameras())
 
     def _look_for_cameras(self) -> None:
         offered = self._offered()
@@ -136,6 +132,14 @@ class ImageInput:
             for publisher in self._node.get_publishers_info_by_topic(topic):
                 if publisher.topic_type:  # known a little later than the publisher itself
                     yield f'{topic} carries {publisher.topic_type}: {_way_to(topic, publisher)}'
+
+
+def offered_reliability(publishers: list) -> ReliabilityPolicy | None:
+    """Return the reliability that suits all of some publishers; None without any."""
+    if not publishers:
+        return None
+    reliable = all(p.qos_profile.reliability == RELIABLE for p in publishers)
+    return RELIABLE if reliable else BEST_EFFORT
 
 
 def _way_to(topic: str, publisher) -> str:

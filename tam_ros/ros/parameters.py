@@ -1,7 +1,8 @@
 """The node's parameters are declared, checked and read as their options say (see `options`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
@@ -59,11 +60,11 @@ PARAMETERS: dict[str, Option] = {
 }
 
 
-def declare_parameters(node: Node) -> None:
-    """Declare all parameters on a node; raises ValueError for a value that is not allowed."""
-    for name, described in PARAMETERS.items():
+def declare_parameters(node: Node, parameters: Mapping[str, Option] = PARAMETERS) -> None:
+    """Declare parameters on a node; raises ValueError for a value that is not allowed."""
+    for name, described in parameters.items():
         declare(node, name, described)
-    node.add_on_set_parameters_callback(_refuse_wrong_values)
+    node.add_on_set_parameters_callback(partial(_refuse_wrong_values, parameters))
 
 
 def declare(node: Node, name: str, described: Option) -> Any:
@@ -76,14 +77,16 @@ def declare(node: Node, name: str, described: Option) -> Any:
 
 
 def read_options(node: Node, group: type[Options]) -> Options:
-    """Return the options of a group, one of `PREFIXES`, as the parameters are now."""
-    prefix = PREFIXES[group]
+    """Return the options of a group as the parameters are now."""
+    prefix = PREFIXES.get(group, '')
     return group(**{name: node.get_parameter(prefix + name).value for name in options_of(group)})
 
 
-def _refuse_wrong_values(parameters: Sequence[Parameter]) -> SetParametersResult:
-    ours = (p for p in parameters if p.name in PARAMETERS)
-    wrong = '; '.join(filter(None, (_wrong_value(p, PARAMETERS[p.name]) for p in ours)))
+def _refuse_wrong_values(
+    known: Mapping[str, Option], parameters: Sequence[Parameter]
+) -> SetParametersResult:
+    ours = (p for p in parameters if p.name in known)
+    wrong = '; '.join(filter(None, (_wrong_value(p, known[p.name]) for p in ours)))
     return SetParametersResult(successful=not wrong, reason=wrong)
 
 

@@ -1,4 +1,4 @@
-"""The tracker node's process: how it starts, takes signals, and ends in time whatever it does."""
+"""A node's process: how it starts, takes signals, and ends in time whatever it does."""
 
 import functools
 import os
@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import NoReturn
 
 import rclpy
@@ -23,32 +24,46 @@ END_S = 2.5  # from a signal until the process has ended; launch sends the next 
 
 
 def main(arguments=None) -> NoReturn:
-    """Run the node, and end the process: with status 0 by SIGINT or SIGTERM, 1 by an error."""
+    """Run the tracker node as `run` does."""
+    run(_tracker_node, 'tam', arguments, doing='tracking')
+
+
+def _tracker_node():
+    from tam_ros.ros.node import TrackerNode  # takes long, and a signal may come meanwhile
+
+    return TrackerNode
+
+
+def run(load_node: Callable[[], Callable], name: str, arguments=None, *, doing: str) -> NoReturn:
+    """Run a node, and end the process: with status 0 by SIGINT or SIGTERM, 1 by an error.
+
+    load_node: returns what makes the node, which has `stop` and `failure` as `TrackerNode` has.
+    name: the node's, for what is said before it is there. doing: what it fails at, if it does.
+    """
     spinning = threading.Event()
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_end_after, args=(signals,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, functools.partial(_on_signal, spinning, signals))
     try:
-        node = _start_node(arguments)
+        node = _start_node(load_node, arguments)
         spinning.set()
         install_signal_handlers(SignalHandlerOptions.ALL)
     except KeyboardInterrupt as interrupt:
-        rclpy.logging.get_logger('tam').info(f'stopped by {interrupt} while starting')
+        rclpy.logging.get_logger(name).info(f'stopped by {interrupt} while starting')
         _leave(0)
     except (ValueError, DownloadError, ParameterException) as error:
-        rclpy.logging.get_logger('tam').fatal(str(error))
+        rclpy.logging.get_logger(name).fatal(str(error))
         rclpy.try_shutdown()
         _leave(1)
-    _spin(node)
+    _spin(node, doing)
 
 
-def _start_node(arguments):
-    from tam_ros.ros.node import TrackerNode  # takes long, and a signal may come meanwhile
-
+def _start_node(load_node: Callable[[], Callable], arguments):
+    make_node = load_node()
     # rclpy takes the signals, and hands them on, only once there is an executor to end.
     start_ros(arguments, signal_handler_options=SignalHandlerOptions.NO)
-    return TrackerNode()
+    return make_node()
 
 
 def _on_signal(spinning: threading.Event, signals: queue.SimpleQueue, number: int, _) -> None:
@@ -69,7 +84,7 @@ def _end_after(signals: queue.SimpleQueue) -> None:
     _leave(0)
 
 
-def _spin(node) -> NoReturn:
+def _spin(node, doing: str) -> NoReturn:
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     try:
@@ -82,7 +97,7 @@ def _spin(node) -> NoReturn:
         rclpy.try_shutdown()
     if node.failure is not None:
         traceback.print_exception(None, node.failure, node.failure.__traceback__)
-        node.get_logger().fatal(f'tracking failed: {node.failure!r}')
+        node.get_logger().fatal(f'{doing} failed: {node.failure!r}')
     node.destroy_node()  # tells the others, who would believe in it for half a minute
     _leave(0 if node.failure is None else 1)
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import write_parameters
 import yaml
+from write_parameters import NODES, OBJECTS_3D, TRACKER
 
 from tam_ros.options import options_of
+from tam_ros.ros.camera_presets import PRESETS, info_beside
 from tam_ros.ros.decoding import ImageOptions
+from tam_ros.ros.options_3d import GROUPS_3D, PARAMETERS_3D, InputOptions, OutputOptions
 from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
-OTHER_ARGUMENTS = {'image', 'detections', 'params_file', 'namespace', 'rviz'}
 WRITE = 'run make parameters'
 
 
@@ -36,6 +38,10 @@ def launch_file() -> ast.Module:
     return ast.parse(LAUNCH_FILE.read_text())
 
 
+def _assigns(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == name
+
+
 def overrides() -> tuple[str, ...]:
     """Return the parameters that have a launch argument of their own."""
     values = [n.value for n in launch_file().body if isinstance(n, ast.Assign)]
@@ -43,29 +49,37 @@ def overrides() -> tuple[str, ...]:
     return names
 
 
-def test_parameter_file_is_as_the_options_say():
-    assert write_parameters.PARAMETER_FILE.read_text() == write_parameters.parameter_file(), WRITE
+@pytest.mark.parametrize('node', NODES, ids=lambda node: node.path.stem)
+def test_parameter_file_is_as_the_options_say(node):
+    assert node.path.read_text() == write_parameters.parameter_file(node), WRITE
 
 
 def test_tables_of_the_readme_are_as_the_options_say():
     assert readme() == write_parameters.readme(readme()), WRITE
 
 
-def test_parameter_file_holds_every_parameter_with_its_default():
-    content = yaml.safe_load(write_parameters.PARAMETER_FILE.read_text())
+@pytest.mark.parametrize(
+    ('node', 'parameters'), [(TRACKER, PARAMETERS), (OBJECTS_3D, PARAMETERS_3D)]
+)
+def test_parameter_file_holds_every_parameter_with_its_default(node, parameters):
+    content = yaml.safe_load(node.path.read_text())
     held = flat(content['/**']['ros__parameters'])
-    assert held == {name: described.default for name, described in PARAMETERS.items()}
+    assert held == {name: described.default for name, described in parameters.items()}
     assert {n: type(v) for n, v in held.items()} == {
-        name: type(described.default) for name, described in PARAMETERS.items()
+        name: type(described.default) for name, described in parameters.items()
     }
 
 
-def test_readme_tells_every_parameter_once_and_no_other():
-    section = readme().partition('\n## Parameters\n')[2].partition('\n## ')[0]
+@pytest.mark.parametrize(
+    ('title', 'parameters'),
+    [('Parameters', PARAMETERS), ('Parameters of objects_3d', PARAMETERS_3D)],
+)
+def test_readme_tells_every_parameter_once_and_no_other(title, parameters):
+    section = readme().partition(f'\n## {title}\n')[2].partition('\n## ')[0]
     rows = re.findall(r'^\| `([\w.]+)` \| `(.+?)` \| (.*?) \| (.+) \|$', section, re.MULTILINE)
-    assert [name for name, *_ in rows] == list(PARAMETERS)
+    assert [name for name, *_ in rows] == list(parameters)
     for name, default, notes, description in rows:
-        described = PARAMETERS[name]
+        described = parameters[name]
         assert yaml.safe_load(default) == described.default
         assert description == described.description
         assert notes.endswith('live') == described.live, name
@@ -73,7 +87,7 @@ def test_readme_tells_every_parameter_once_and_no_other():
 
 
 def test_notes_that_the_readme_adds_are_of_parameters():
-    notes = readme().partition(write_parameters.END)[2].partition('\n## ')[0]
+    notes = readme().partition(TRACKER.end)[2].partition('\n## ')[0]
     names = [n for line in re.findall(r'^- (.*?):', notes, re.MULTILINE) for n in line.split(', ')]
     assert names
     assert [name for name in names if name.strip('`') not in PARAMETERS] == []
@@ -81,13 +95,14 @@ def test_notes_that_the_readme_adds_are_of_parameters():
 
 def test_an_option_that_changes_changes_the_files(monkeypatch):
     monkeypatch.setitem(PREFIXES, NodeOptions, 'picture.')
-    assert '\n    picture:\n      # How images arrive' in write_parameters.parameter_file()
+    assert '\n    picture:\n      # How images arrive' in write_parameters.parameter_file(TRACKER)
     assert '| `picture.overlay_opacity` | `0.45` |' in write_parameters.readme(readme())
 
 
-def test_a_readme_without_the_place_of_the_tables_is_refused():
+@pytest.mark.parametrize('node', NODES, ids=lambda node: node.path.stem)
+def test_a_readme_without_the_place_of_the_tables_is_refused(node):
     with pytest.raises(ValueError, match='lacks one of the lines'):
-        write_parameters.readme(readme().replace(write_parameters.END, ''))
+        write_parameters.readme(readme().replace(node.end, ''))
 
 
 def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
@@ -95,13 +110,28 @@ def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
     calls = [node for node in ast.walk(launch_file()) if isinstance(node, ast.Call)]
     declared = [c for c in calls if getattr(c.func, 'id', '') == 'DeclareLaunchArgument']
     fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
-    assert fixed == OTHER_ARGUMENTS
+    (table,) = [n.value for n in launch_file().body if _assigns(n, 'ARGUMENTS')]
+    fixed |= {ast.literal_eval(key) for key in table.keys}
     told = re.search(r'The launch arguments (.*?) set the usual ones', readme(), re.DOTALL)
-    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides())
+    cameras = set(PRESETS)
+    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides()) | cameras
+
+
+@pytest.mark.parametrize(
+    ('image', 'info'),
+    [
+        ('/camera/color/image_raw', '/camera/color/camera_info'),
+        ('/camera/color/image_raw/compressed', '/camera/color/camera_info'),
+        ('/image', '/camera_info'),
+    ],
+)
+def test_calibration_is_looked_for_beside_the_image(image, info):
+    assert info_beside(image) == info
 
 
 def test_no_two_groups_share_the_name_of_a_parameter():
     assert sum(len(options_of(group)) for group in PREFIXES) == len(PARAMETERS)
+    assert sum(len(options_of(group)) for group in GROUPS_3D) == len(PARAMETERS_3D)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +140,8 @@ def test_no_two_groups_share_the_name_of_a_parameter():
         (ImageOptions, {'max_image_pixels': 1023}, 'max_image_pixels 1023: use 1024 to 1.78e'),
         (ImageOptions, {'significant_bits': 17}, 'significant_bits 17: use 0 to 16'),
         (NodeOptions, {'overlay_opacity': math.nan}, 'overlay_opacity nan: use 0 to 1'),
+        (InputOptions, {'queue_s': 0.0}, 'queue_s 0: use 0.1 to 60'),
+        (OutputOptions, {'up': '0 1'}, "up '0 1': use a frame, or three numbers, not all 0"),
         (NodeOptions, {'image_transport': 'tv'}, "image_transport 'tv': use raw, compressed"),
     ],
 )

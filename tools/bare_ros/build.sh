@@ -7,7 +7,9 @@ mkdir -p .ws/src/tam_ros
 for part in CMakeLists.txt package.xml msg srv tam_ros scripts launch config rviz; do
   ln -sfn "$PWD/$part" ".ws/src/tam_ros/$part"
 done
-ln -sfn "$PWD/tools/bare_ros/vision_msgs" .ws/src/vision_msgs
+for package in tools/bare_ros/*/; do
+  ln -sfn "$PWD/$package" ".ws/src/$(basename "$package")"
+done
 rm -rf .ws/install/tam_ros/lib/python*/site-packages/tam_ros  # links to files that are gone
 source tools/bare_ros/env.sh
 echo "Building messages ..."
