@@ -11,13 +11,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from tam_ros.options import Option
 from tam_ros.ros.parameters import declare
+from tam_ros.ros.subscription import BEST_EFFORT, RELIABLE, FollowingSubscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ModuleNotFoundError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
-BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 FOLLOW_PERIOD_S = 0.5
 AS_OFFERED = 'system_default'
 RELIABILITIES = {'best_effort': BEST_EFFORT, 'reliable': RELIABLE, AS_OFFERED: None}
@@ -51,67 +46,40 @@ class ImageInput:
         compressed: bool,
     ):
         self._node = node
-        self._offer = offer
         self._warn = warn
-        self._type = CompressedImage if compressed else Image
-        self._type_name = COMPRESSED_TYPE if compressed else RAW_TYPE
         # As image_transport does: remapping `image` takes the compressed topic along.
         name = node.resolve_topic_name('image')
         self._raw_topic = name.removesuffix(SUFFIX) if compressed else name
         self.topic = self._raw_topic + SUFFIX if compressed else name
         self.problem = ''
-        self._group = MutuallyExclusiveCallbackGroup()
+        group = MutuallyExclusiveCallbackGroup()
         name = f'qos_overrides.{self.topic}.subscription.reliability'
         self._override = RELIABILITIES[declare(node, name, RELIABILITY)]
-        self._qos = QoSProfile(
-            depth=1,
-            history=HistoryPolicy.KEEP_LAST,
-            reliability=self._override or self._offered() or BEST_EFFORT,
+        self._subscription = FollowingSubscription(
+            node,
+            CompressedImage if compressed else Image,
+            self.topic,
+            offer,
+            group=group,
+            qos=QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST),
+            reliability=self._override,
         )
-        self._subscription = self._subscribe(
-            QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
-        )
+        self._subscription.open(QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
         # Not in ROS time, which may stand still.
         node.create_timer(
             FOLLOW_PERIOD_S,
             self._look_for_cameras,
-            callback_group=self._group,
+            callback_group=group,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
-    def _subscribe(self, overriding: QoSOverridingOptions | None = None):
-        return self._node.create_subscription(
-            self._type,
-            self.topic,
-            self._offer,
-            self._qos,
-            callback_group=self._group,
-            qos_overriding_options=overriding,
-            # With events of quality the executor wakes twenty times per image for nothing, and
-            # takes the interpreter from the tracker.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-        )
-
-    def _cameras(self) -> list:
-        """Return what is known of those that publish images of the right type on the topic."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
-        return [p for p in publishers if p.topic_type == self._type_name]
-
-    def _offered(self) -> ReliabilityPolicy | None:
-        """Return the reliability that suits all cameras on the topic; None without any."""
-        return offered_reliability(self._cameras())
-
     def _look_for_cameras(self) -> None:
-        offered = self._offered()
+        offered = self._subscription.offered
         problem = self._find_problem(offered)
         if problem and problem != self.problem:
             self._warn('no_images', f'no images: {problem}')
         self.problem = problem
-        if offered not in (None, self._qos.reliability) and self._override is None:
-            # The reliability of a subscription cannot be changed.
-            self._node.destroy_subscription(self._subscription)
-            self._qos.reliability = offered
-            self._subscription = self._subscribe()
+        self._subscription.follow(offered)
 
     def _find_problem(self, offered: ReliabilityPolicy | None) -> str:
         if offered == BEST_EFFORT and self._override == RELIABLE:
@@ -121,10 +89,8 @@ class ImageInput:
             )
         if offered is not None:
             return ''
-        elsewhere = next(self._elsewhere(), '')
-        return (
-            elsewhere and f'nothing publishes {self._type_name} on {self.topic}, but {elsewhere}'
-        )
+        type_name, elsewhere = self._subscription.type_name, next(self._elsewhere(), '')
+        return elsewhere and f'nothing publishes {type_name} on {self.topic}, but {elsewhere}'
 
     def _elsewhere(self) -> Iterator[str]:
         """Say what is published that may have been meant, and how to listen to that."""
@@ -132,14 +98,6 @@ class ImageInput:
             for publisher in self._node.get_publishers_info_by_topic(topic):
                 if publisher.topic_type:  # known a little later than the publisher itself
                     yield f'{topic} carries {publisher.topic_type}: {_way_to(topic, publisher)}'
-
-
-def offered_reliability(publishers: list) -> ReliabilityPolicy | None:
-    """Return the reliability that suits all of some publishers; None without any."""
-    if not publishers:
-        return None
-    reliable = all(p.qos_profile.reliability == RELIABLE for p in publishers)
-    return RELIABLE if reliable else BEST_EFFORT
 
 
 def _way_to(topic: str, publisher) -> str:

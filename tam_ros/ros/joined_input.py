@@ -99,7 +99,6 @@ class JoinedInput:
             self.listening = wanted
         for feed in self._feeds.values():
             feed.listen(wanted)
-            feed.follow()
 
     def _on_info(self, msg: CameraInfo) -> None:
         self._info = msg
