@@ -126,8 +126,9 @@ class Objects3D(Node):
         if not self.context.ok():  # the shutdown came meanwhile
             return
         self._outputs.publish_pictures(picture, options)
-        if self._needs_locating(options):
-            self._locate_and_publish(frame, picture, options)
+        to_tf = self._frames.wanted(options)
+        if to_tf or self._outputs.all_wanted or self._outputs.target_wanted:
+            self._locate_and_publish(frame, picture, options, to_tf=to_tf)
         age_ns = self.get_clock().now().nanoseconds - stamp_to_ns(header.stamp)
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
 
@@ -163,18 +164,13 @@ class Objects3D(Node):
             self._notices.warn('ignored_masks', f'mask ignored: {error}')
             return None
 
-    def _needs_locating(self, options: OutputOptions) -> bool:
-        outputs = self._outputs
-        return outputs.all_wanted or outputs.target_wanted or self._frames.wanted(options)
-
     def _locate_and_publish(
-        self, frame: JoinedFrame, picture: Picture, options: OutputOptions
+        self, frame: JoinedFrame, picture: Picture, options: OutputOptions, *, to_tf: bool
     ) -> None:
         view = self._view(frame, picture.depth, options)
         if view is None:
             return
-        objects, to_tf = frame.objects.objects, self._frames.wanted(options)
-        wanted = objects
+        wanted = objects = frame.objects.objects
         if not self._outputs.all_wanted and not to_tf:
             wanted = [o for o in objects if o.id == picture.target_id]
         placed = self._locating.locate(wanted, picture.masks, view)
