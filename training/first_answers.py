@@ -16,6 +16,7 @@ from tam_ros.engine.base import Engine
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.evaluation.measures import region_similarity
 from tam_ros.evaluation.truth_prompts import CORRECTIONS, PromptKind, draw_correction, draw_prompt
+from tam_ros.masks import label_image
 from tam_ros.prompts import PromptError
 from tam_ros.tracker.image import ImageSegmenter
 from tam_ros.tracker.results import ObjectResult
@@ -114,10 +115,7 @@ def _best_candidate(segmenter: ImageSegmenter, mask: np.ndarray) -> float:
 
 
 def _full(found: ObjectResult, shape: tuple[int, ...]) -> np.ndarray:
-    full = np.zeros(shape, np.uint8)
-    if found.mask is not None:
-        found.mask.paste(full, 1)
-    return full > 0
+    return label_image({1: found.mask}, (shape[1], shape[0])) == 1
 
 
 def format_table(answers: Sequence[FirstAnswer]) -> str:
