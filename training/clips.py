@@ -16,7 +16,7 @@ import numpy as np
 from tam_ros.evaluation.pictures import color_of, draw_outline
 from tam_ros.image_files import SourceError
 
-JPEG_QUALITY = 92
+JPEG = '.jpg', (cv2.IMWRITE_JPEG_QUALITY, 92)
 DAMAGES = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, cv2.error)
 
 
@@ -38,12 +38,15 @@ class Clip:
             )
 
 
-def save_clip(path: Path, clip: Clip, *, quality: int = JPEG_QUALITY) -> None:
-    """Write a clip as .npz of JPEG frames (4:4:4 colour would triple the size) and PNG masks."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    jpegs = [cv2.imencode('.jpg', image[..., ::-1], options)[1] for image in clip.images]
+def save_clip(path: Path, clip: Clip, *, coding: tuple[str, tuple[int, ...]] = JPEG) -> None:
+    """Write a clip as .npz of coded frames and PNG masks.
+
+    coding: suffix and options of OpenCV's; JPEG with 4:4:4 colour would be three times the size.
+    """
+    suffix, options = coding
+    coded = [cv2.imencode(suffix, image[..., ::-1], options)[1] for image in clip.images]
     pngs = [cv2.imencode('.png', mask)[1] for mask in clip.masks]
-    parts = {f'image{i}': jpeg.ravel() for i, jpeg in enumerate(jpegs)}
+    parts = {f'image{i}': image.ravel() for i, image in enumerate(coded)}
     parts |= {f'mask{i}': png.ravel() for i, png in enumerate(pngs)}
     temporary = path.with_suffix('.part')  # no .npz: what is cut off here is no clip
     with temporary.open('wb') as file:

@@ -7,9 +7,9 @@
 #   PACK      training/pack: the material and start.safetensors
 #   OUT       training/out
 #   MINUTES   8
-#   DEVICE    cuda; cpu to rehearse, with SCHEDULE=comparison SCALE=0.005 MINUTES=2
+#   DEVICE    cuda; cpu to rehearse, with SCHEDULE=comparison MINUTES=2
 #   WORKERS   14: processes that compose clips
-#   SCHEDULE  gpu_lite0, of training/settings.py, its steps times SCALE (1)
+#   SCHEDULE  gpu_lite0, of training/settings.py: its steps are parts of the minutes
 #   PYTHON    python3
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,4 +21,4 @@ trap 'rm -rf "$run"' EXIT
   --filmed "$pack/filmed" --start-from "$pack/start.safetensors" --run "$run" \
   --export "${OUT:-training/out}" --model lite0 --trunk-rate 0.1 --device "${DEVICE:-cuda}" --bf16 \
   --workers "${WORKERS:-14}" --minutes "${MINUTES:-8}" --schedule "${SCHEDULE:-gpu_lite0}" \
-  --scale "${SCALE:-1}"
+  --by-time

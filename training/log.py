@@ -12,7 +12,7 @@ EVERY_STEPS = 25
 class Log:
     """Collects what steps judged; writes log.jsonl, curves.png and a line of progress."""
 
-    def __init__(self, folder: Path, steps: int, done: int):
+    def __init__(self, folder: Path, steps: int | None, done: int):
         self._path = folder / 'log.jsonl'
         self._steps = steps
         self._last = time.monotonic(), done
@@ -41,11 +41,13 @@ class Log:
         }
         with self._path.open('a') as file:
             file.write(json.dumps(entry) + '\n')
-        minutes = (self._steps - step) / rate / 60
+        left = ''
+        if self._steps is not None:
+            left = f', {(self._steps - step) / rate / 60:.0f} min left at this rate'
         print(
-            f'{phase} {step}/{self._steps} loss {entry["loss"]:.3f} '
+            f'{phase} {step}/{self._steps or "?"} loss {entry["loss"]:.3f} '
             f'iou first {entry["first_iou"]:.3f} last {entry["last_iou"]:.3f} '
-            f'{rate:.2f} steps/s, {minutes:.0f} min left at this rate',
+            f'{rate:.2f} steps/s{left}',
             flush=True,
         )
         self._last = time.monotonic(), step

@@ -22,8 +22,9 @@ from training.photos import find_known
 QUALITY = 75  # of JPEG: what is trained on is blurred and compressed anyhow
 PHOTO_SIDE, CUTOUT_SIDE, KNOWN_SIDE, CLIP_SIDE = 256, 160, 320, 256  # pixels of the short side
 MOST_FRAMES = 16  # of a film
+WEBP = '.webp', (cv2.IMWRITE_WEBP_QUALITY, 60)  # for clips: half of JPEG's size, as like them
 # Parts of what room is left by the weights and the kinds before; what one leaves is the next's.
-SHARES = {'known': 0.2, 'cutouts': 0.1, 'filmed': 0.45, 'rendered': 0.5, 'photos': 1.0}
+SHARES = {'known': 0.25, 'cutouts': 0.1, 'filmed': 0.6, 'rendered': 0.75, 'photos': 1.0}
 MIB = 2**20
 
 Writer = Callable[[Path], list[Path]]  # writes what a source becomes, returns the files
@@ -112,7 +113,7 @@ class Writers:
         kept = _evenly(len(clip.masks), MOST_FRAMES)
         clip = Clip(clip.images[kept], clip.masks[kept])
         size_wh = round(width * scale), round(height * scale)
-        save_clip(target, resize_clip(clip, size_wh), quality=QUALITY)
+        save_clip(target, resize_clip(clip, size_wh), coding=WEBP)
         return target
 
 

@@ -80,7 +80,7 @@ class Settings:
         """Steps of all phases."""
         return sum(phase.steps for phase in self.phases)
 
-    def at(self, step: int) -> tuple[Phase, float]:
+    def at(self, step: float) -> tuple[Phase, float]:
         """Return the phase that a step belongs to, and how much of it is done, in 0..1."""
         for phase in self.phases:
             if step < phase.steps:
@@ -167,13 +167,14 @@ GPU_PHASES = (
     Phase('longer', 1000, 384, 12, 8, (3e-4, 2e-5), freeze_encoder=True),
 )
 
-# For ten minutes of one, to go on from what the rounds have made.
+# For ten minutes of one, to go on from what the rounds have made: by time, so the steps are parts
+# of it. With 14 processes that compose clips, batches of these sizes keep both sides busy.
 GPU_LITE0_PHASES = tuple(
     replace(phase, steps=steps, clips=clips, learning_rate=rates)
     for phase, steps, clips, rates in (
-        (ROUND[0], 400, 64, (4e-4, 4e-4)),
-        (ROUND[1], 1600, 32, (4e-4, 2e-4)),
-        (ROUND[2], 400, 24, (2e-4, 1e-5)),
+        (ROUND[0], 150, 64, (4e-4, 4e-4)),
+        (ROUND[1], 450, 48, (4e-4, 2.5e-4)),
+        (ROUND[2], 400, 48, (2.5e-4, 5e-6)),
     )
 )
 

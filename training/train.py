@@ -6,6 +6,8 @@ Usage: python -m training.train --assets DIR --videos DIR --run DIR [--rendered 
 
 import argparse
 import dataclasses
+import itertools
+import math
 import shutil
 import time
 from collections.abc import Iterable
@@ -36,6 +38,7 @@ from training.settings import (
     GPU_PHASES,
     SHAPES,
     Distillation,
+    Phase,
     Settings,
     scale_steps,
 )
@@ -74,8 +77,11 @@ def run(rank: int, args: argparse.Namespace) -> None:
         rendered=sorted(args.rendered.glob('*.npz')) if args.rendered else [],
         filmed=sorted(args.filmed.glob('*.npz')) if args.filmed else [],
     )
-    log = Log(args.run, settings.steps, trainer.step) if rank == 0 else None
-    train(trainer, sources, log, files=Files(path, args.export), seconds=60 * args.minutes)
+    log = None
+    if rank == 0:
+        log = Log(args.run, None if args.by_time else settings.steps, trainer.step)
+    pace = Pace(60 * args.minutes, args.by_time)
+    train(trainer, sources, log, files=Files(path, args.export), pace=pace)
 
 
 class Files(NamedTuple):
@@ -86,21 +92,43 @@ class Files(NamedTuple):
     export: Path | None = None
 
 
-def train(trainer: Trainer, sources: Sources, log, *, files: Files, seconds: float) -> None:
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How long a run may take, and whether its schedule is stretched to just that."""
+
+    seconds: float
+    """After which the run ends."""
+    by_time: bool = False
+    """Whether steps of the schedule are parts of the time: then the last phase ends with it,
+    however many real steps there were."""
+
+    def place(self, trainer: Trainer, gone: float) -> float:
+        """Return where in the schedule a run is after so many seconds, in steps."""
+        return trainer.settings.steps * gone / self.seconds if self.by_time else trainer.step
+
+
+def train(trainer: Trainer, sources: Sources, log, *, files: Files, pace: Pace) -> None:
     """Go through the phases from where the trainer stands."""
+    settings = trainer.settings
     started = saved = time.monotonic()
-    while trainer.step < trainer.settings.steps:
-        for batch in _phase_batches(trainer, sources):
-            trace = trainer.train_step(batch)
+    place = pace.place(trainer, 0.0)
+    while place < settings.steps:
+        phase, _ = settings.at(place)
+        for batch in _phase_batches(trainer, phase, sources, endless=pace.by_time):
+            place = pace.place(trainer, time.monotonic() - started)
+            if settings.at(place)[0] is not phase or place >= settings.steps:
+                break
+            trace = trainer.train_step(batch, place)
             now = time.monotonic()
-            over = _agree(trainer.place, now - started > seconds)
+            over = _agree(trainer.place, now - started > pace.seconds)
             if log is not None:
-                log.add(trainer.step, trainer.settings.at(trainer.step - 1)[0].name, trace)
+                log.add(trainer.step, phase.name, trace)
                 if now - saved > SAVE_EVERY_S or over:
                     _save(trainer, files)
                     saved = now
             if over:
                 return
+        place = pace.place(trainer, time.monotonic() - started)
     if log is not None:
         _save(trainer, files)
 
@@ -121,19 +149,21 @@ def _agree(place: Place, over: bool) -> bool:
     return bool(flag)
 
 
-def _phase_batches(trainer: Trainer, sources: Sources) -> Iterable[Batch]:
-    """Yield the rest of the present phase's batches for this process."""
+def _phase_batches(
+    trainer: Trainer, phase: Phase, sources: Sources, *, endless: bool
+) -> Iterable[Batch]:
+    """Yield the rest of a phase's batches for this process, or ever more of them."""
     settings, place = trainer.settings, trainer.place
-    phase, _ = settings.at(trainer.step)
     shape = ClipShape(
         phase.frames, phase.side, phase.objects, phase.rendered, filmed_share=phase.filmed
     )
     dataset = ClipDataset(sources, shape, settings.seed)
-    numbers = [
+    steps = itertools.count(trainer.step) if endless else settings.rest(trainer.step)
+    numbers = (
         (step * place.processes + place.rank) * phase.clips + i
-        for step in settings.rest(trainer.step)
+        for step in steps
         for i in range(phase.clips)
-    ]
+    )
     return batches(dataset, numbers, clips=phase.clips, workers=place.workers)
 
 
@@ -166,7 +196,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--latents', type=int, nargs=2, metavar=('GLOBAL', 'GRID'))
     parser.add_argument('--schedule', default='cpu', choices=list(SCHEDULES))
     parser.add_argument('--scale', type=float, default=1.0, help='multiplies all steps')
-    parser.add_argument('--minutes', type=float, default=1e9, help='stop, resumable, after these')
+    parser.add_argument('--minutes', type=float, default=math.inf, help='stop, resumable, after these')
+    parser.add_argument(
+        '--by-time', action='store_true', help='stretch the schedule to just these minutes'
+    )
     parser.add_argument('--start-from', type=Path, help='checkpoint or weights to begin with')
     parser.add_argument('--teacher', type=Path, help='checkpoint or weights to distil from')
     parser.add_argument('--distill', type=float, nargs=2, default=(1.0, 1.0))
@@ -178,6 +211,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--port', type=int, default=29533)
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args(arguments)
+    if args.by_time and (args.processes > 1 or math.isinf(args.minutes)):
+        parser.error('--by-time needs --minutes, and is for one process')
     try:
         check_device(args.device)
         if args.start_from:

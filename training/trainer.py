@@ -108,9 +108,12 @@ class Trainer:
 
     # -- one step ---------------------------------------------------------------------------
 
-    def train_step(self, batch: Batch) -> Trace:
-        """Do one optimiser step on a batch and return what its rollout judged."""
-        phase, done = self.settings.at(self.step)
+    def train_step(self, batch: Batch, place: float | None = None) -> Trace:
+        """Do one optimiser step on a batch and return what its rollout judged.
+
+        place: in the schedule, in steps of it; that of the next step by default.
+        """
+        phase, done = self.settings.at(self.step if place is None else place)
         self._enter(phase)
         start, end = phase.learning_rate
         for group in self.optimizer.param_groups:
