@@ -190,8 +190,7 @@ class EfficientTAMConfig(NetworkConfig):
 ModelConfig = EdgeTAMConfig | EfficientTAMConfig
 TAM_NANO = EdgeTAMConfig(
     image_size=384,
-    widths=(32, 64, 128, 256),
-    depths=(1, 2, 6, 1),
+    trunk='lite0',
     resampling='area',
     model_dim=128,
     memory_layers=1,

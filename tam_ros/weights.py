@@ -101,7 +101,7 @@ class Embedded:
 EMBEDDED = {
     'tam_nano': Embedded(
         'tam_nano.safetensors',
-        '9a685a022b3ca6f69d604e43ce7e1c0eca7f3672b81be30f6b7c0bb36bd399ee',
+        'e3b377cfd0fb6dd6227ae43a58d05bc914bef73c362ae85b31f82823a2d4587e',
     ),
 }
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / 'embedded'

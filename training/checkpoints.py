@@ -9,6 +9,9 @@ from safetensors.torch import save_file
 
 from tam_ros.model.checkpoint import read_state_dict
 from tam_ros.networks import TAM_NANO, EdgeTAMConfig
+from training.settings import REPVIT
+
+REPVIT_KEY = 'image_encoder.trunk.body.stem.conv1.bn.weight'  # the other trunk has no norms
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,13 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_model(path: Path) -> tuple[EdgeTAMConfig, dict[str, torch.Tensor]]:
-    """Return the shape and the mean weights of a checkpoint; a weights file is of tam_nano."""
+    """Return the shape and the mean weights of a checkpoint, or of a weights file.
+
+    The latter is of tam_nano, or of what that was with a trunk trained from nothing.
+    """
     if path.suffix == '.safetensors':
         weights = {key: value.float() for key, value in read_state_dict(path).items()}
-        return TAM_NANO, weights
+        return REPVIT if REPVIT_KEY in weights else TAM_NANO, weights
     checkpoint = load_checkpoint(path)
     return checkpoint.model, checkpoint.average
 

@@ -19,6 +19,6 @@ run=$(mktemp -d)
 trap 'rm -rf "$run"' EXIT
 "${PYTHON:-python3}" -m training.train --assets "$pack" --rendered "$pack/rendered" \
   --filmed "$pack/filmed" --start-from "$pack/start.safetensors" --run "$run" \
-  --export "${OUT:-training/out}" --model lite0 --trunk-rate 0.1 --device "${DEVICE:-cuda}" --bf16 \
+  --export "${OUT:-training/out}" --model tam_nano --trunk-rate 0.1 --device "${DEVICE:-cuda}" --bf16 \
   --workers "${WORKERS:-14}" --minutes "${MINUTES:-8}" --schedule "${SCHEDULE:-gpu_lite0}" \
   --by-time

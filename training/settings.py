@@ -98,16 +98,17 @@ class Settings:
         return range(step, end)
 
 
-# What `training.train --model` takes: the shipped shape, the one that it was trained in, the one
-# with a pretrained trunk, a teacher, and shapes to compare that with.
-UNSLIMMED = replace(TAM_NANO, memory_layers=2, match_dim=60)
+# What `training.train --model` takes: the shipped shape; the one before it, whose trunk was trained
+# from nothing, and as it was before slimming; a teacher, and shapes to compare that with.
+REPVIT = replace(TAM_NANO, trunk='repvit', widths=(32, 64, 128, 256), depths=(1, 2, 6, 1))
+UNSLIMMED = replace(REPVIT, memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {
     'tam_nano': TAM_NANO,
+    'repvit': REPVIT,
     'unslimmed': UNSLIMMED,
     'teacher': replace(UNSLIMMED, widths=(48, 96, 192, 384), depths=(2, 2, 10, 2)),
     'narrow': replace(UNSLIMMED, widths=(24, 48, 96, 192), depths=(1, 1, 4, 1)),
     'one_layer': replace(UNSLIMMED, memory_layers=1),
-    'lite0': replace(TAM_NANO, trunk='lite0'),
     'no_cues': replace(UNSLIMMED, propagation=False, prompt_maps=False),
 }
 

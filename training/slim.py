@@ -17,10 +17,11 @@ from torch import Tensor
 from tam_ros.image_files import list_files
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
-from tam_ros.networks import TAM_NANO, EdgeTAMConfig
+from tam_ros.networks import EdgeTAMConfig
 from tam_ros.preprocess import resize_video_frame
 from training.checkpoints import export_weights, read_weights
 from training.material import VIDEO_SUFFIXES, video_frames
+from training.settings import REPVIT
 
 FINE, COARSE = 'propagation.fine_key', 'propagation.coarse_key'
 LAYER = 'memory_attention.layers.'
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument('out', type=Path)
     parser.add_argument('--videos', type=Path, required=True, help='folder of .mp4 files')
     args = parser.parse_args()
-    config = TAM_NANO
+    config = REPVIT
     weights, kept = slim(read_weights(args.weights), _images(args.videos, config), config)
     export_weights(weights, args.out)
     print(f'{args.out}: the keys keep {kept:.1%} of their energy')

@@ -15,9 +15,9 @@ INSTALL_AGAIN = 'it is a part of this package, install that again'
 # sha256 of the manifests, which in turn have those of all other files.
 MANIFESTS: dict[str, dict[int, str]] = {
     'tam_nano': {
-        256: '2ff38a7a855e27628d20a94e231722381474862dceaea1e1dd3636e2a6a1baba',
-        384: 'df15b804c0ef5f4b2cd1dad41857f92bf34b324cc6f1513e84c789cd63396055',
-        512: 'f4cf355897062ef59061f972b5b159235c3cf90144857201a66052fc546f75c5',
+        256: '0a3c029f99e64a6b41b4497fcf8b434464570bb3c6b86491036c4a089a186974',
+        384: 'f75056a1711b3c9304367940926ec43fd062fceb71b84c2d8f0cb6c2f7622bc1',
+        512: 'a1b105fe528d0eac36b383d1744d78b4731d48e78e44f173d1f952ba746263d6',
     },
 }
 

