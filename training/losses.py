@@ -15,9 +15,6 @@ from tam_ros.model.mask_decoder import DecoderOutput
 
 FOCAL_WEIGHT, DICE_WEIGHT, IOU_WEIGHT, PRESENCE_WEIGHT = 5.0, 3.0, 1.0, 1.0
 OTHERS_WEIGHT = 0.1  # of the candidates that are not the best: none of them may die out
-# Of which candidate is best: errors that all of them share cost nothing here, and true IoUs that
-# differ by much less than CHOICE_SPREAD hardly count.
-CHOICE_WEIGHT, CHOICE_SPREAD = 0.1, 0.05
 # Of what dense propagation carried, and of the prior that follows: their features learn from the
 # shortest way there is.
 CARRIED_WEIGHT = 0.5
@@ -48,8 +45,6 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
     best, rows = mask_loss.argmin(1), torch.arange(len(masks), device=masks.device)
     shaped = mask_loss[rows, best] + OTHERS_WEIGHT * mask_loss.mean(1)
     shaped = shaped + IOU_WEIGHT * (ious - true_iou).abs().mean(1)
-    if multimask:
-        shaped = shaped + CHOICE_WEIGHT * choice_loss(ious, true_iou)
     presence_loss = F.binary_cross_entropy_with_logits(
         output.presence_logit[:, 0].float(), present.float()
     )
@@ -57,17 +52,6 @@ def judge(output: DecoderOutput, masks: Tensor, *, multimask: bool) -> Judged:
         shaped = shaped + CARRIED_WEIGHT * _carried_loss(output.prior, output.hints, masks)
     loss = (shaped * present).sum() / present.sum().clamp(min=1) + PRESENCE_WEIGHT * presence_loss
     return Judged(loss, true_iou[rows, best], present)
-
-
-def choice_loss(predicted_iou: Tensor, true_iou: Tensor) -> Tensor:
-    """Return (N,) losses of which of K candidates (N, K) predicted IoUs would choose.
-
-    The cross entropy of choosing by them and by the true ones, less what the latter leave open: 0
-    where both are alike.
-    """
-    wanted = (true_iou / CHOICE_SPREAD).softmax(1)
-    chosen = (predicted_iou / CHOICE_SPREAD).log_softmax(1)
-    return F.kl_div(chosen, wanted, reduction='none').sum(1)
 
 
 def _carried_loss(prior: Tensor, hints: Tensor | None, masks: Tensor) -> Tensor:
