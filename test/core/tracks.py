@@ -14,8 +14,8 @@ def track(engine, frames) -> list[dict[int, np.ndarray]]:
     mask[80:140, 60:120] = True
     prompts = {
         0: [({'prompt': Prompt([(90, 110)])}), ({'prompt': Prompt(mask=mask)})],
-        2: [({'prompt': Prompt([(200, 60)])})],
-        3: [({'prompt': Prompt([(210, 70)], [0]), 'object_id': 3})],
+        2: [({'prompt': Prompt([(120, 130)])})],
+        3: [({'prompt': Prompt([(170, 130)], [0]), 'object_id': 3})],
         4: [({'prompt': Prompt(box_xyxy=(60, 80, 150, 150)), 'object_id': 2})],
     }
     session, logits = Session(engine), []
