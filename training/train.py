@@ -196,7 +196,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--latents', type=int, nargs=2, metavar=('GLOBAL', 'GRID'))
     parser.add_argument('--schedule', default='cpu', choices=list(SCHEDULES))
     parser.add_argument('--scale', type=float, default=1.0, help='multiplies all steps')
-    parser.add_argument('--minutes', type=float, default=math.inf, help='stop, resumable, after these')
+    parser.add_argument(
+        '--minutes', type=float, default=math.inf, help='stop, resumable, after these'
+    )
     parser.add_argument(
         '--by-time', action='store_true', help='stretch the schedule to just these minutes'
     )

@@ -19,7 +19,7 @@ from training import baselines, calibration
 from training.calibration import Record
 from training.checkpoints import save_checkpoint
 from training.evaluate import main
-from training.settings import Phase, Settings
+from training.settings import REPVIT, Phase, Settings
 from training.splits import SPLITS
 from training.trainer import Place, Trainer
 
@@ -140,7 +140,7 @@ def test_baselines_get_only_the_prompts_they_take(moving, tmp_path, capsys):
 
 def test_a_run_is_evaluated_in_its_own_shape(moving, tmp_path, capsys):
     pytest.importorskip('matplotlib')
-    model = dataclasses.replace(MODELS['tam_nano'], image_size=128, depths=(1, 1, 1, 1))
+    model = dataclasses.replace(REPVIT, image_size=128, depths=(1, 1, 1, 1))
     settings = Settings(model, (Phase('images', 1, 128, 1, 1, (1e-3, 1e-3)),))
     run = tmp_path / 'shallow'
     run.mkdir()

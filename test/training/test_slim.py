@@ -7,11 +7,11 @@ import torch
 
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.propagation import PLACE
-from tam_ros.networks import MODELS
+from training.settings import REPVIT
 from training.slim import slim
 
 WIDE = dataclasses.replace(
-    MODELS['tam_nano'], image_size=128, match_dim=60, memory_layers=2, depths=(1, 1, 1, 1)
+    REPVIT, image_size=128, match_dim=60, memory_layers=2, depths=(1, 1, 1, 1)
 )
 SLIM = dataclasses.replace(WIDE, match_dim=32, memory_layers=1)
 USED = 12  # directions that the wide keys lie in

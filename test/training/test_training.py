@@ -7,16 +7,15 @@ import pytest
 import torch
 
 from tam_ros.model.edgetam import EdgeTAM
-from tam_ros.networks import MODELS
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.distill import Teacher
 from training.rollout import Batch, Choices, RolloutOptions, roll_out
-from training.settings import SETTLED_RATE, Distillation, Phase, Settings
-from training.train import SCHEDULES, parse
+from training.settings import REPVIT, SETTLED_RATE, Distillation, Phase, Settings
+from training.train import SCHEDULES, Files, Pace, parse, train
 from training.trainer import Place, Trainer
 
 TINY = dataclasses.replace(
-    MODELS['tam_nano'],
+    REPVIT,
     widths=(8, 16, 24, 32),
     depths=(1, 1, 1, 1),
     model_dim=32,
@@ -147,6 +146,33 @@ def test_phases_may_come_again_in_rounds():
     assert [settings.at(step)[0].name for step in range(10)] == 2 * (
         2 * ['images'] + 3 * ['clips']
     )
+
+
+def test_a_schedule_by_time_comes_to_its_end_with_the_time(monkeypatch, tmp_path):
+    """Each phase has its part of it, and the last rate is the last phase's."""
+    images, clips = STAGES['images'], STAGES['clips']
+    phases = (
+        dataclasses.replace(images, steps=100),
+        dataclasses.replace(clips, steps=300, learning_rate=(1e-3, 1e-6)),
+    )
+    trainer = Trainer(Settings(TINY, phases, prompts={'box': 1.0}, warmup_steps=1), Place())
+    clock, rates = iter(np.arange(0.0, 100.0, 0.25)), []
+    monkeypatch.setattr('training.train.time.monotonic', lambda: float(next(clock)))
+    monkeypatch.setattr(
+        'training.train._phase_batches',
+        lambda trainer, phase, sources, endless: iter(lambda: fixed_batch(phase), None),
+    )
+
+    class Heard:
+        def add(self, step, phase, trace):
+            rates.append((phase, trainer.optimizer.param_groups[0]['lr']))
+
+    train(trainer, None, Heard(), files=Files(tmp_path / 'c.pt'), pace=Pace(8.0, by_time=True))
+    names = [name for name, _ in rates]
+    assert 2 <= names.count('images') <= 5
+    assert names == sorted(names, reverse=True)
+    assert rates[-1][1] < 1e-4
+    assert load_checkpoint(tmp_path / 'c.pt').step == trainer.step == len(rates)
 
 
 def test_the_last_rounds_settle():
