@@ -98,8 +98,8 @@ class Settings:
         return range(step, end)
 
 
-# What `training.train --model` takes: the shipped shape; the one before it, whose trunk was trained
-# from nothing, and as it was before slimming; a teacher, and shapes to compare that with.
+# What `training.train --model` takes: the shipped shape; the one before it, whose trunk was
+# trained from nothing, and as it was before slimming; a teacher, and shapes to compare that with.
 REPVIT = replace(TAM_NANO, trunk='repvit', widths=(32, 64, 128, 256), depths=(1, 2, 6, 1))
 UNSLIMMED = replace(REPVIT, memory_layers=2, match_dim=60)
 SHAPES: dict[str, EdgeTAMConfig] = {

@@ -14,7 +14,6 @@ from tam_ros.evaluation.command import evaluate_clip
 from tam_ros.evaluation.scores import ClipScore, ObjectScore
 from tam_ros.evaluation.tables import summarize
 from tam_ros.evaluation.trackers import Confidence
-from tam_ros.networks import MODELS
 from training import baselines, calibration
 from training.calibration import Record
 from training.checkpoints import save_checkpoint
