@@ -205,13 +205,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--start-from', type=Path, help='checkpoint or weights to begin with')
     parser.add_argument('--teacher', type=Path, help='checkpoint or weights to distil from')
     parser.add_argument('--distill', type=float, nargs=2, default=(1.0, 1.0))
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--bf16', action='store_true', help='mixed precision')
-    parser.add_argument('--processes', type=int, default=1, help='share every step (CPU)')
-    parser.add_argument('--threads', type=int, default=1, help='per process')
-    parser.add_argument('--workers', type=int, default=1, help='loader processes of each process')
-    parser.add_argument('--port', type=int, default=29533)
     parser.add_argument('--seed', type=int, default=0)
+    _add_place(parser)
     args = parser.parse_args(arguments)
     if args.by_time and (args.processes > 1 or math.isinf(args.minutes)):
         parser.error('--by-time needs --minutes, and is for one process')
@@ -222,6 +217,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     except (EngineError, CheckpointError, OSError) as error:
         parser.error(str(error))
     return args
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group('where it runs').add_argument
+    add('--device', default='cpu')
+    add('--bf16', action='store_true', help='mixed precision')
+    add('--processes', type=int, default=1, help='share every step (CPU)')
+    add('--threads', type=int, default=1, help='per process')
+    add('--workers', type=int, default=1, help='loader processes of each process')
+    add('--port', type=int, default=29533)
 
 
 def main() -> None:
