@@ -68,7 +68,7 @@ class Transforms:
             found = self._buffer.lookup_transform(target, header.frame_id, stamp)
         except tf2_ros.TransformException as error:
             why = f'no transform from {header.frame_id} to {target} at {_seconds(header.stamp)}'
-            self._warn('missing_transforms', f'{why}: {error}')
+            self._warn('missing_transforms', f'{why}: {str(error).strip()}')
             return None
         return transform_to_placement(found)
 
