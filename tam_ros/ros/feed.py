@@ -55,8 +55,8 @@ class Feed:
         if not self._subscription.is_open or time.monotonic() - self._heard_s < SILENT_S:
             return ''
         if self._subscription.offered is not None:
-            refusal = self._subscription.refusal and f': who does {self._subscription.refusal}'
-            return f'nothing comes on {self.topic}, though it is published{refusal}'
+            how = f'published {self._subscription.refusal}'.rstrip()
+            return f'nothing comes on {self.topic}, though it is {how}'
         others = {p.topic_type for p in self._node.get_publishers_info_by_topic(self.topic)}
         carries = f': it carries {", ".join(sorted(others))}' if others - {''} else ''
         return f'nothing publishes {self._subscription.type_name} on {self.topic}{carries}'

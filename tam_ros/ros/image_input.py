@@ -63,7 +63,8 @@ class ImageInput:
 
     def _find_problem(self, offered: ReliabilityPolicy | None) -> str:
         if offered is not None:
-            return self._subscription.refusal and f'the camera {self._subscription.refusal}'
+            refusal = self._subscription.refusal
+            return refusal and f'the camera publishes {refusal}'
         type_name, elsewhere = self._subscription.type_name, next(self._elsewhere(), '')
         return elsewhere and f'nothing publishes {type_name} on {self.topic}, but {elsewhere}'
 

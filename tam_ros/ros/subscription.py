@@ -75,12 +75,10 @@ class FollowingSubscription:
 
     @property
     def refusal(self) -> str:
-        """Why what is published cannot arrive; '' where it can, or nothing is."""
+        """How it is published, and what to set, where that cannot arrive; '' where it can."""
         if self._follows or self._qos.reliability != RELIABLE or self.offered != BEST_EFFORT:
             return ''
-        return (
-            f'publishes with best effort: set {reliability_parameter(self.topic)} to best_effort'
-        )
+        return f'with best effort: set {reliability_parameter(self.topic)} to best_effort'
 
     def open(self) -> None:
         """Receive from now on."""

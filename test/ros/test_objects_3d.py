@@ -9,8 +9,9 @@ import pytest
 from depth_scene import BOX, CUP, FOCAL, HEIGHT, WIDTH, Board, Scene, camera_info, cloud_points
 from diagnostic_msgs.msg import DiagnosticArray
 from locator import FRAME_NS, OUTPUTS, Locator, stamp_of, value_of
+from rclpy.qos import QoSProfile
 from robot import NS_PER_S, image_message
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 from tracker import pixels_of
 
 from tam_ros.msg import TrackedObject
@@ -295,6 +296,19 @@ def test_quality_of_service_of_inputs_can_be_overridden(start):
         return (masks, depth, info) == (RELIABLE, BEST_EFFORT, RELIABLE)
 
     locator.robot.wait(only_depth_is_unreliable, 'the others to follow their publishers')
+
+
+def test_input_that_is_less_reliable_than_asked_for_is_named(start):
+    name = 'qos_overrides./camera/depth.subscription.reliability'
+    locator = start(**{name: 'reliable'})
+    locator.listen('detections_3d')
+    locator.robot.node.create_publisher(
+        Image, '/camera/depth', QoSProfile(depth=1, reliability=BEST_EFFORT)
+    )
+    told = f'depth, though it is published with best effort: set {name} to best_effort'
+    while not re.search(told, locator.program.log):
+        locator.publish(SCENE, depth=False)
+        locator.robot.let_pass(0.2)
 
 
 @pytest.mark.parametrize('role', ['subscription', 'publisher'])
