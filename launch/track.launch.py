@@ -92,7 +92,8 @@ def _nodes(context):
         nodes.append(_objects_3d(value, image, depth, preset))
     if _switched_on('rviz', value('rviz')):
         # First, for launch to fail before the tracker runs where RViz is not installed.
-        nodes.insert(0, _rviz(value('namespace'), image))
+        frame_id = preset.frame_id if preset is not None and image == preset.image else ''
+        nodes.insert(0, _rviz(value('namespace'), image, frame_id))
     return nodes
 
 
@@ -101,6 +102,8 @@ def _objects_3d(value, image, depth, preset):
     is_preset = preset is not None and image == preset.image
     info = value('camera_info') or (preset.camera_info if is_preset else info_beside(image))
     overrides = {'rectified': True} if is_preset and preset.rectified else {}
+    if value('image_transport'):  # it comes to both nodes
+        overrides['image_transport'] = value('image_transport')
     return Node(
         package='tam_ros',
         executable='objects_3d',
@@ -128,13 +131,17 @@ def _typed(name, text):
         raise RuntimeError(f'{name}:={text} is no {kind.__name__}') from None
 
 
-def _rviz(namespace, image):
+def _rviz(namespace, image, frame_id):
+    """Describe RViz; its fixed frame is frame_id, '' for that of track.rviz."""
     remappings = [(IMAGE, image)]
     if namespace:
         remappings += [(topic, f'/{namespace.strip("/")}{topic}') for topic in SHOWN]
     return Node(
         package='rviz2',
         executable='rviz2',
-        arguments=['-d', str(SHARE / 'rviz' / 'track.rviz')],
+        arguments=[
+            *('-d', str(SHARE / 'rviz' / 'track.rviz')),
+            *(('-f', frame_id) if frame_id else ()),
+        ],
         remappings=remappings,
     )

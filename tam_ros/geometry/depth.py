@@ -18,6 +18,13 @@ class DepthError(ValueError):
     """A depth image cannot be used; the message names what is wrong."""
 
 
+def size_difference(size_wh: tuple[int, ...], others: str, other_wh: tuple[int, ...]) -> str:
+    """Say that something is not as large as others, such as 'depth is'; '' where it is."""
+    if size_wh == other_wh:
+        return ''
+    return 'it is of {}x{} pixels, {} of {}x{}'.format(*size_wh, others, *other_wh)
+
+
 @dataclass(frozen=True)
 class DepthImage:
     """A depth image as it came; only what is asked for is converted. Raises DepthError."""

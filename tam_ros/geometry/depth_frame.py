@@ -5,14 +5,17 @@ from functools import cached_property
 
 import numpy as np
 
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthError, DepthImage, Window
+from tam_ros.geometry.camera import CalibrationError, Camera
+from tam_ros.geometry.depth import DepthImage, Window, size_difference
 from tam_ros.geometry.options import GeometryOptions
 
 
 @dataclass(frozen=True)
 class DepthFrame:
-    """What objects are located in; raises DepthError where depth is not the camera's."""
+    """What objects are located in.
+
+    Raises DepthError for what is no depth, CalibrationError where the camera's is another size.
+    """
 
     values: np.ndarray
     """(H, W) uint16 or float32 depth as it came; see `DepthImage`."""
@@ -22,12 +25,11 @@ class DepthFrame:
     """How points and boxes are made."""
 
     def __post_init__(self) -> None:
-        sizes = (self.depth.size_wh, self.camera.calibration.size_wh)
-        if sizes[0] != sizes[1]:
-            depth, camera = ('{}x{}'.format(*size) for size in sizes)
-            raise DepthError(
-                f'depth of {depth} pixels for a camera of {camera}: aligned depth is needed, for '
-                'instance aligned_depth_to_color'
+        camera_wh = self.camera.calibration.size_wh
+        wrong = size_difference(camera_wh, 'depth is', self.depth.size_wh)
+        if wrong:
+            raise CalibrationError(
+                f'{wrong}: use the calibration of the images, and aligned depth'
             )
 
     @cached_property

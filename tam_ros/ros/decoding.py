@@ -79,6 +79,15 @@ class ImageOptions:
 DEFAULT_OPTIONS = ImageOptions()
 
 
+def message_to_rgb(
+    msg: Image | CompressedImage, options: ImageOptions = DEFAULT_OPTIONS
+) -> np.ndarray:
+    """Return the image in a message of either type, as its own function does."""
+    if isinstance(msg, CompressedImage):
+        return compressed_to_rgb(msg, options)
+    return image_to_rgb(msg, options)
+
+
 def image_to_rgb(msg: Image, options: ImageOptions = DEFAULT_OPTIONS) -> np.ndarray:
     """Return a (H, W, 3) uint8 RGB image; it may be a read-only view of the message.
 

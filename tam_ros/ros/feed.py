@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile
 
 from tam_ros.ros.subscription import FollowingSubscription
 
 SILENT_S = 3.0
+DEPTH = 10
 
 
 class Feed:
@@ -35,7 +35,7 @@ class Feed:
             self.topic,
             self._hear,
             group=group,
-            qos=QoSProfile(depth=10, history=HistoryPolicy.KEEP_LAST),
+            depth=DEPTH,
         )
         self._heard_s = 0.0  # on the steady clock: the last message, or the start
 
@@ -55,7 +55,8 @@ class Feed:
         if not self._subscription.is_open or time.monotonic() - self._heard_s < SILENT_S:
             return ''
         if self._subscription.offered is not None:
-            return f'nothing comes on {self.topic}, though it is published'
+            how = f'published {self._subscription.refusal}'.rstrip()
+            return f'nothing comes on {self.topic}, though it is {how}'
         others = {p.topic_type for p in self._node.get_publishers_info_by_topic(self.topic)}
         carries = f': it carries {", ".join(sorted(others))}' if others - {''} else ''
         return f'nothing publishes {self._subscription.type_name} on {self.topic}{carries}'

@@ -5,34 +5,18 @@ from collections.abc import Callable, Iterator
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from tam_ros.options import Option
-from tam_ros.ros.parameters import declare
-from tam_ros.ros.subscription import BEST_EFFORT, RELIABLE, FollowingSubscription
+from tam_ros.ros.subscription import FollowingSubscription, transport_topic
 
 FOLLOW_PERIOD_S = 0.5
-AS_OFFERED = 'system_default'
-RELIABILITIES = {'best_effort': BEST_EFFORT, 'reliable': RELIABLE, AS_OFFERED: None}
-RELIABILITY = Option(
-    AS_OFFERED,
-    f'Reliability of the subscription to the camera; {AS_OFFERED} for what the camera offers.',
-    choices=tuple(RELIABILITIES),
-    live=False,
-)
 RAW_TYPE, COMPRESSED_TYPE = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 SUFFIX = '/compressed'
 
 
 class ImageInput:
     """Hands a node's images on. topic: its full name. warn takes a warning's kind and text.
-
-    Images are larger than what DDS sends in one piece, and best effort does not send lost pieces
-    again: with the defaults of Fast DDS that is two of five 640x480 images, on an idle machine.
-    So the subscription is reliable while every camera on the topic is. The parameter
-    `qos_overrides.TOPIC.subscription.reliability` decides otherwise.
 
     problem: why no image can arrive, '' while none is known.
     """
@@ -47,24 +31,20 @@ class ImageInput:
     ):
         self._node = node
         self._warn = warn
-        # As image_transport does: remapping `image` takes the compressed topic along.
-        name = node.resolve_topic_name('image')
-        self._raw_topic = name.removesuffix(SUFFIX) if compressed else name
-        self.topic = self._raw_topic + SUFFIX if compressed else name
+        suffix = SUFFIX if compressed else ''
+        self.topic = transport_topic(node, 'image', suffix)
+        self._raw_topic = self.topic.removesuffix(suffix)
         self.problem = ''
         group = MutuallyExclusiveCallbackGroup()
-        name = f'qos_overrides.{self.topic}.subscription.reliability'
-        self._override = RELIABILITIES[declare(node, name, RELIABILITY)]
         self._subscription = FollowingSubscription(
             node,
             CompressedImage if compressed else Image,
             self.topic,
             offer,
             group=group,
-            qos=QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST),
-            reliability=self._override,
+            depth=1,
         )
-        self._subscription.open(QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)))
+        self._subscription.open()
         # Not in ROS time, which may stand still.
         node.create_timer(
             FOLLOW_PERIOD_S,
@@ -82,13 +62,9 @@ class ImageInput:
         self._subscription.follow(offered)
 
     def _find_problem(self, offered: ReliabilityPolicy | None) -> str:
-        if offered == BEST_EFFORT and self._override == RELIABLE:
-            return (
-                f'the camera publishes with best effort: set qos_overrides.{self.topic}'
-                '.subscription.reliability to best_effort'
-            )
         if offered is not None:
-            return ''
+            refusal = self._subscription.refusal
+            return refusal and f'the camera publishes {refusal}'
         type_name, elsewhere = self._subscription.type_name, next(self._elsewhere(), '')
         return elsewhere and f'nothing publishes {type_name} on {self.topic}, but {elsewhere}'
 

@@ -13,9 +13,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.ros.feed import Feed
+from tam_ros.ros.image_input import SUFFIX
 from tam_ros.ros.options_3d import InputOptions
+from tam_ros.ros.subscription import transport_topic
 
-COMPRESSED_SUFFIX = '/compressedDepth'
+# By the name of a transport: what its topics end with, and the type of their messages.
+DEPTH_TRANSPORTS = {'raw': ('', Image), 'compressed': ('/compressedDepth', CompressedImage)}
+IMAGE_TRANSPORTS = {'raw': ('', Image), 'compressed': (SUFFIX, CompressedImage)}
 JUMP_NS = 1_000_000_000  # back in time
 ALONE = 10  # masks in a row that meet no depth
 
@@ -30,7 +34,7 @@ class JoinedFrame:
     """As it came."""
     info: CameraInfo | None
     """The newest calibration, which need not be of this image; None before the first."""
-    image: Image | None
+    image: Image | CompressedImage | None
     """None where it is not asked for."""
 
 
@@ -49,10 +53,8 @@ class JoinedInput:
         options: InputOptions,
     ):
         self._take, self._warn, self._options = take, warn, options
-        compressed = options.depth_transport == 'compressed'
-        depth_type = CompressedImage if compressed else Image
-        depth_topic = node.resolve_topic_name('depth').removesuffix(COMPRESSED_SUFFIX)
-        depth_topic += COMPRESSED_SUFFIX if compressed else ''
+        suffix, depth_type = DEPTH_TRANSPORTS[options.depth_transport]
+        depth_topic = transport_topic(node, 'depth', suffix)
         # One at a time, not to wait for others; whoever calls `listen` does it in here, too.
         self.group = group = MutuallyExclusiveCallbackGroup()
         self._feeds = {
@@ -61,7 +63,9 @@ class JoinedInput:
             'calibration': Feed(node, CameraInfo, 'camera_info', self._on_info, group),
         }
         if options.colors == 'image':
-            self._feeds['image'] = Feed(node, Image, 'image', self._on_image, group)
+            suffix, image_type = IMAGE_TRANSPORTS[options.image_transport]
+            image_topic = transport_topic(node, 'image', suffix)
+            self._feeds['image'] = Feed(node, image_type, image_topic, self._on_image, group)
         self.listening = False
         self._forget()
 
@@ -111,7 +115,7 @@ class JoinedInput:
         self._depth_ns.append(stamp_ns)
         self._depth.signalMessage(msg)
 
-    def _on_image(self, msg: Image) -> None:
+    def _on_image(self, msg: Image | CompressedImage) -> None:
         self._image.signalMessage(msg)
 
     def _on_masks(self, msg: TrackedObjectArray) -> None:
@@ -125,7 +129,7 @@ class JoinedInput:
         self,
         objects: TrackedObjectArray,
         depth: Image | CompressedImage,
-        image: Image | None = None,
+        image: Image | CompressedImage | None = None,
     ) -> None:
         self._alone_ns.clear()
         self._take(JoinedFrame(objects, depth, self._info, image))

@@ -6,12 +6,11 @@ services and parameters answer while a frame is worked on.
 
 import time
 from concurrent import futures
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -21,13 +20,15 @@ from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros import conversions
-from tam_ros.ros.decoding import ImageError, ImageOptions, compressed_to_rgb, image_to_rgb
+from tam_ros.ros.decoding import ImageError, ImageOptions, message_to_rgb
 from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message, starting_message
+from tam_ros.ros.ending import end_by_failure
 from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.notices import Notices
 from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import NodeOptions, declare_parameters, read_options
+from tam_ros.ros.quality import results_quality
 from tam_ros.ros.services import ObjectServices
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
@@ -40,11 +41,6 @@ from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 from tam_ros.weights import REPRODUCIBLE
 
-# Reliable, for masks come in several pieces and lost ones are sent again; it suits subscribers of
-# either kind.
-RESULTS = QoSProfile(
-    depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
 STOP_TIMEOUT_S = 1.0
 DIAGNOSTICS_PERIOD_S = 1.0
 COUNTS = ('ignored_images', 'ignored_detections', 'resets')  # in the diagnostics also when 0
@@ -69,7 +65,9 @@ class TrackerNode(Node):
         self._fault = ''  # why the newest frame was not tracked
         self._left_out = 0
         self.failure: BaseException | None = None
-        self._worker: Worker[Image | CompressedImage] = Worker(self._process, self._end_by_failure)
+        self._worker: Worker[Image | CompressedImage] = Worker(
+            self._process, partial(end_by_failure, self)
+        )
         self._worker.start()
         self._engine, self._session = self._start_tracking(engine)
         self._create_publishers()
@@ -147,10 +145,7 @@ class TrackerNode(Node):
         self._overlay = self._results_publisher(Image, '~/overlay')
 
     def _results_publisher(self, message_type, topic: str):
-        overridable = QoSOverridingOptions.with_default_policies()
-        return self.create_publisher(
-            message_type, topic, RESULTS, qos_overriding_options=overridable
-        )
+        return self.create_publisher(message_type, topic, results_quality(self, topic))
 
     # -- frames, in the worker thread -------------------------------------------------------
 
@@ -190,10 +185,7 @@ class TrackerNode(Node):
         self._notices.warn(_key(why), f'image left out: {why.text}')
 
     def _decode(self, msg: Image | CompressedImage):
-        options = read_options(self, ImageOptions)
-        if isinstance(msg, CompressedImage):
-            return compressed_to_rgb(msg, options)
-        return image_to_rgb(msg, options)
+        return message_to_rgb(msg, read_options(self, ImageOptions))
 
     def publish(self, frame: FrameResult, image_rgb, header: Header) -> None:
         """Publish what was found in an image, under its header."""
@@ -224,11 +216,6 @@ class TrackerNode(Node):
             forecast_ns=forecast_ns,
             forecast_masks=self._options().forecast_masks,
         )
-
-    def _end_by_failure(self) -> None:
-        if self.context.ok():  # otherwise only the shutdown, found somewhere on the way
-            self.failure = self._worker.failure
-            self.context.try_shutdown()
 
     # -- diagnostics ------------------------------------------------------------------------
 

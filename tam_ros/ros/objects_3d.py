@@ -5,25 +5,28 @@ gets the next turn. While nobody listens, the node does not either.
 """
 
 import time
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from tam_ros.geometry.camera import CalibrationError, Camera
-from tam_ros.geometry.depth import DepthError
+from tam_ros.geometry.depth import DepthError, size_difference
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.options import GeometryOptions
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.ros import process
 from tam_ros.ros.conversions import stamp_to_ns
-from tam_ros.ros.decoding import ImageError, image_to_rgb
+from tam_ros.ros.decoding import ImageError, message_to_rgb
 from tam_ros.ros.depth_messages import info_to_calibration, message_to_depth, object_to_mask
 from tam_ros.ros.diagnostics import locating_message
+from tam_ros.ros.ending import end_by_failure
 from tam_ros.ros.joined_input import JoinedFrame, JoinedInput
 from tam_ros.ros.locating import Locating, View
 from tam_ros.ros.notices import Notices
@@ -67,7 +70,7 @@ class Objects3D(Node):
         self._problem = ''  # why nothing comes, as it was last said
         self._statistics = RollingStatistics()
         self._notices = Notices(self.get_logger().warning)
-        self._worker: Worker[JoinedFrame] = Worker(self._process, self._end_by_failure)
+        self._worker: Worker[JoinedFrame] = Worker(self._process, partial(end_by_failure, self))
         self._worker.start()
         warn = self._notices.warn
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -109,7 +112,7 @@ class Objects3D(Node):
         started = time.monotonic()
         try:
             depth = message_to_depth(frame.depth)
-            _check_sizes(depth, frame.objects)
+            _check_aligned(depth, frame.objects)
         except DepthError as error:
             self._notices.warn('ignored_depth', f'depth ignored: {error}')
             return
@@ -120,6 +123,7 @@ class Objects3D(Node):
             depth,
             self._target.of(objects),
             self._image_rgb(frame, depth),
+            frame.info,
         )
         options = self._output_options()
         self._locating.forget_others(objects)
@@ -137,10 +141,10 @@ class Objects3D(Node):
         if frame.image is None or not self._outputs.cloud_wanted:
             return None
         try:
-            image_rgb = image_to_rgb(frame.image)
-            if image_rgb.shape[:2] != depth.shape:
-                sizes = (*image_rgb.shape[1::-1], *depth.shape[::-1])
-                raise ImageError('it is of {}x{} pixels, depth is of {}x{}'.format(*sizes))
+            image_rgb = message_to_rgb(frame.image)
+            wrong = size_difference(image_rgb.shape[1::-1], 'depth is', depth.shape[::-1])
+            if wrong:
+                raise ImageError(wrong)
         except ImageError as error:
             self._notices.warn(
                 'ignored_images', f"image ignored, points have their object's colour: {error}"
@@ -183,41 +187,34 @@ class Objects3D(Node):
 
     def _view(self, frame: JoinedFrame, depth: np.ndarray, options: OutputOptions) -> View | None:
         """Return from where depth was taken; None where that is not known, which is warned of."""
-        camera = self._calibrated(frame, depth)
-        if camera is None:
+        located_in = self._depth_frame(frame, depth)
+        if located_in is None:
             return None
         header = frame.objects.header
         placement = self._transforms.placement(header, options)
         if placement is None:
             return None
         up = self._transforms.up(header, options)
-        located_in = DepthFrame(depth, camera, read_options(self, GeometryOptions))
         return View(located_in, stamp_to_ns(header.stamp), placement, up)
 
-    def _calibrated(self, frame: JoinedFrame, depth: np.ndarray) -> Camera | None:
+    def _depth_frame(self, frame: JoinedFrame, depth: np.ndarray) -> DepthFrame | None:
         try:
-            if frame.info is None:
-                raise CalibrationError(
-                    f'no camera_info has come on {self.resolve_topic_name("camera_info")}'
-                )
-            rectified = read_options(self, InputOptions).rectified
-            calibration = info_to_calibration(frame.info, rectified=rectified)
-            if calibration.size_wh != depth.shape[::-1]:
-                sizes = '{}x{} pixels, the images are of {}x{}'.format(
-                    *calibration.size_wh, *depth.shape[::-1]
-                )
-                raise CalibrationError(f'it is of {sizes}: use the camera_info of the images')
+            camera = self._calibrated(frame.info)
+            return DepthFrame(depth, camera, read_options(self, GeometryOptions))
         except CalibrationError as error:
             self._notices.warn('missing_calibration', f'no calibration: {error}')
             return None
+
+    def _calibrated(self, info: CameraInfo | None) -> Camera:
+        if info is None:
+            raise CalibrationError(
+                f'no camera_info has come on {self.resolve_topic_name("camera_info")}'
+            )
+        rectified = read_options(self, InputOptions).rectified
+        calibration = info_to_calibration(info, rectified=rectified)
         if self._camera is None or self._camera.calibration != calibration:
             self._camera = Camera(calibration)
         return self._camera
-
-    def _end_by_failure(self) -> None:
-        if self.context.ok():  # otherwise only the shutdown, found somewhere on the way
-            self.failure = self._worker.failure
-            self.context.try_shutdown()
 
     # -- diagnostics ------------------------------------------------------------------------
 
@@ -239,14 +236,12 @@ class Objects3D(Node):
         self._diagnostics.publish(message)
 
 
-def _check_sizes(depth: np.ndarray, objects: TrackedObjectArray) -> None:
+def _check_aligned(depth: np.ndarray, objects: TrackedObjectArray) -> None:
     """Raise DepthError where depth is not of the size of the images that masks are of."""
-    size_wh = (objects.image_width, objects.image_height)
-    if depth.shape[::-1] != size_wh:
-        raise DepthError(
-            'it is of {}x{} pixels, the images are of {}x{}: aligned depth is needed, for '
-            'instance aligned_depth_to_color'.format(*depth.shape[::-1], *size_wh)
-        )
+    images_wh = (objects.image_width, objects.image_height)
+    wrong = size_difference(depth.shape[::-1], 'the images are', images_wh)
+    if wrong:
+        raise DepthError(f'{wrong}: aligned depth is needed, for instance aligned_depth_to_color')
 
 
 def main(arguments=None) -> NoReturn:

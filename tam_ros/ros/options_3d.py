@@ -27,8 +27,14 @@ class InputOptions:
     colors: str = option(
         'object',
         'Colours of points: object, as in the overlay, or image, which is joined with masks and '
-        'depth, and comes raw.',
+        'depth.',
         choices=('object', 'image'),
+        live=False,
+    )
+    image_transport: str = option(
+        'raw',
+        'How that image arrives: raw (Image), or compressed (on image/compressed).',
+        choices=('raw', 'compressed'),
         live=False,
     )
     slop_s: float = option(

@@ -1,15 +1,14 @@
 """What the node objects_3d publishes: each topic only while somebody listens to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
@@ -25,21 +24,22 @@ from tam_ros.ros.conversions_3d import (
 from tam_ros.ros.depth_messages import depth_to_message, with_holes
 from tam_ros.ros.options_3d import OutputOptions
 from tam_ros.ros.placement import PlacedObject
+from tam_ros.ros.quality import results_quality
 
-# Reliable, as the tracker's results are.
-RESULTS = QoSProfile(
-    depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
 OF_ALL = {
     'tam/detections_3d': Detection3DArray,
     'tam/markers': MarkerArray,
     'tam/cloud': PointCloud2,
 }
 OF_TARGET = {'tam/target/cloud': PointCloud2, 'tam/target/pose': PoseStamped}
+# A camera's calibration is by convention beside its images, and found there by image_transport;
+# that of the camera itself has long passed when masks, and what is made of them, come.
 OF_MASKS = {
     'tam/target/mask': Image,
     'tam/target/depth': Image,
+    'tam/target/camera_info': CameraInfo,
     'tam/depth_without_objects': Image,
+    'tam/camera_info': CameraInfo,
 }
 
 
@@ -57,6 +57,8 @@ class Picture:
     """The chosen object; 0 for none. It need not be visible."""
     image_rgb: np.ndarray | None = None
     """(H, W, 3) uint8 that points get their colours from; None for those of their objects."""
+    info: CameraInfo | None = None
+    """The newest calibration, which need not be of this image; None before the first."""
 
     def covered(self, ids: Iterable[int], margin_px: int = 0) -> np.ndarray:
         """Return the pixels of visible objects, grown by a margin, (H, W) bool."""
@@ -74,9 +76,8 @@ class Outputs:
     """The publishers of a node."""
 
     def __init__(self, node: Node):
-        overridable = QoSOverridingOptions.with_default_policies()
         self._publishers = {
-            topic: node.create_publisher(kind, topic, RESULTS, qos_overriding_options=overridable)
+            topic: node.create_publisher(kind, topic, results_quality(node, topic))
             for topic, kind in (OF_ALL | OF_TARGET | OF_MASKS).items()
         }
         self._marked: set[int] = set()
@@ -133,7 +134,11 @@ class Outputs:
             self._publish(topic, cloud)
 
     def publish_pictures(self, picture: Picture, options: OutputOptions) -> None:
-        """Publish images under the image's header: the target's only where it is visible."""
+        """Publish images and calibrations under the image's header.
+
+        Those of the target only where it is visible.
+        """
+        self._publish_info('tam/camera_info', picture)
         if picture.target_id in picture.masks:
             self._publish_target_pictures(picture)
         if self._wanted('tam/depth_without_objects'):
@@ -142,6 +147,7 @@ class Outputs:
             self._publish_depth('tam/depth_without_objects', picture, holes)
 
     def _publish_target_pictures(self, picture: Picture) -> None:
+        self._publish_info('tam/target/camera_info', picture)
         if not self._wanted('tam/target/mask') and not self._wanted('tam/target/depth'):
             return
         target = picture.covered([picture.target_id])
@@ -150,6 +156,12 @@ class Outputs:
             self._publish('tam/target/mask', mask)
         if self._wanted('tam/target/depth'):
             self._publish_depth('tam/target/depth', picture, ~target)
+
+    def _publish_info(self, topic: str, picture: Picture) -> None:
+        if picture.info is not None and self._wanted(topic):
+            info = copy(picture.info)
+            info.header = picture.header
+            self._publish(topic, info)
 
     def _publish_depth(self, topic: str, picture: Picture, holes: np.ndarray) -> None:
         values = with_holes(picture.depth, holes)

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from tam_ros.ros.joined_input import JUMP_NS
 from tam_ros.ros.options_3d import OutputOptions
 from tam_ros.ros.placement import Placement, transform_to_placement
 
@@ -23,6 +24,7 @@ class Transforms:
     def __init__(self, node: Node, warn: Callable[[str, str], None]):
         self._node, self._warn = node, warn
         self._buffer = tf2_ros.Buffer()
+        self._newest_ns = 0  # stamp of the last image that was looked up for
         self._listener: tf2_ros.TransformListener | None = None
         self._broadcaster: tf2_ros.TransformBroadcaster | None = None
 
@@ -63,14 +65,24 @@ class Transforms:
 
     def _look_up(self, target: str, header: Header, timeout_s: float) -> Placement | None:
         stamp = Time.from_msg(header.stamp)
+        self._follow_jump(stamp.nanoseconds)
         self._wait(target, header.frame_id, stamp, timeout_s)
         try:
             found = self._buffer.lookup_transform(target, header.frame_id, stamp)
         except tf2_ros.TransformException as error:
             why = f'no transform from {header.frame_id} to {target} at {_seconds(header.stamp)}'
-            self._warn('missing_transforms', f'{why}: {error}')
+            self._warn('missing_transforms', f'{why}: {str(error).strip()}')
             return None
         return transform_to_placement(found)
+
+    def _follow_jump(self, stamp_ns: int) -> None:
+        """Forget what is known where time has jumped back, as of a looped bag.
+
+        It is of times that are yet to come, and tf2 takes nothing that is ten seconds older.
+        """
+        if stamp_ns < self._newest_ns - JUMP_NS:
+            self._buffer.clear()
+        self._newest_ns = stamp_ns
 
     def _wait(self, target: str, source: str, stamp: Time, timeout_s: float) -> None:
         """Wait in real time, as ROS time may stand still."""

@@ -31,13 +31,14 @@ class _Job:
 class Worker(Generic[Frame]):
     """Runs process_frame on the newest offered frame, and jobs in between, in its own thread.
 
-    failure holds the exception that ended the thread, if one did; on_failure is then called in it.
+    failure holds the exception that ended the thread, if one did; on_failure then takes it, in
+    that thread.
     """
 
     def __init__(
         self,
         process_frame: Callable[[Frame], None],
-        on_failure: Callable[[], None] = lambda: None,
+        on_failure: Callable[[BaseException], None] = lambda failure: None,
     ):
         self._process_frame = process_frame
         self._on_failure = on_failure
@@ -105,7 +106,7 @@ class Worker(Generic[Frame]):
             with self._changed:
                 self.failure = error
                 self._cancel_jobs()
-            self._on_failure()
+            self._on_failure(error)
 
     def _work(self) -> bool:
         """Do one job or frame; return whether to go on."""

@@ -8,8 +8,7 @@ import pytest
 from depth_noise import StereoNoise
 from depth_scenes import Box, Cylinder, Ellipsoid, Plane, Table, View, look, pinhole
 
-from tam_ros.geometry.camera import Camera
-from tam_ros.geometry.depth import DepthError
+from tam_ros.geometry.camera import CalibrationError, Camera
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.object_points import ObjectPoints, object_points
 from tam_ros.geometry.options import GeometryOptions
@@ -233,8 +232,8 @@ def test_voxels_have_one_point_each():
 
 
 def test_depth_of_another_size_is_refused():
-    message = '640x480 pixels for a camera of 160x120: aligned depth is needed, for instance'
-    with pytest.raises(DepthError, match=message):
+    message = 'it is of 160x120 pixels, depth is of 640x480: use the calibration of the images'
+    with pytest.raises(CalibrationError, match=message):
         DepthFrame(np.ones((480, 640), np.float32), CAMERA)
 
 

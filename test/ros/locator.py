@@ -9,6 +9,7 @@ from geometry_msgs.msg import PoseStamped, TransformStamped
 from programs import DOMAIN_IDS, Program
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.qos import ReliabilityPolicy
 from robot import NS_PER_S, Robot, header_at
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
@@ -24,9 +25,11 @@ OUTPUTS = {
     'cloud': PointCloud2,
     'target/mask': Image,
     'target/depth': Image,
+    'target/camera_info': CameraInfo,
     'target/cloud': PointCloud2,
     'target/pose': PoseStamped,
     'depth_without_objects': Image,
+    'camera_info': CameraInfo,
 }
 FRAME_NS = NS_PER_S // 10
 
@@ -56,13 +59,24 @@ class Locator:
             '/camera/info': CameraInfo,
         }
         if parameters.get('colors') == 'image':
-            kinds['/camera/image'] = Image
+            is_compressed = parameters.get('image_transport') == 'compressed'
+            kinds['/camera/image' + ('/compressed' if is_compressed else '')] = (
+                CompressedImage if is_compressed else Image
+            )
         self._inputs = [
             self.robot.node.create_publisher(kind, topic, 10) for topic, kind in kinds.items()
         ]
         self.received: dict[str, list] = {}
         self._broadcasters: dict[type, object] = {}
         self.stamp_ns = self.robot.now_ns()
+
+    @property
+    def reliabilities(self) -> list[ReliabilityPolicy]:
+        """How reliably the node listens to its inputs."""
+        listeners = (
+            self.robot.node.get_subscriptions_info_by_topic(p.topic_name) for p in self._inputs
+        )
+        return [listener.qos_profile.reliability for of_one in listeners for listener in of_one]
 
     def close(self) -> None:
         """End the node, then the robot."""

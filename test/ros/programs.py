@@ -120,6 +120,13 @@ class Program:
             raise AssertionError(f'{self.name} did not end:\n{self.log}') from None
 
     @property
+    def cpu_s(self) -> float:
+        """Seconds of processor time that the program has taken so far, in all its threads."""
+        fields = Path(f'/proc/{self._process.pid}/stat').read_text().rpartition(')')[2].split()
+        user, system = map(int, fields[11:13])  # of which the first is the third of all
+        return (user + system) / os.sysconf('SC_CLK_TCK')
+
+    @property
     def is_running(self) -> bool:
         """Whether the program has not ended yet."""
         return self._process.poll() is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from depth_scene import BOX, CUP, Scene, cloud_points
 from locator import FRAME_NS, Locator
+from robot import NS_PER_S
 from tracker import pixels_of
 
 SCENE = Scene()
@@ -66,6 +67,24 @@ def test_transform_that_comes_late_is_waited_for(start):
         locator.send_transform('base', stamp_ns + behind * FRAME_NS)
     (detections,) = answer(locator, stamp_ns, 'detections_3d')
     assert len(detections.detections) == 2
+
+
+def test_transforms_are_taken_again_after_time_jumped_back(start):
+    locator = start('detections_3d', **FRAME, tf_timeout_s=1.0)
+    stamps = []
+
+    def answered():
+        for frames in (0, 2):
+            locator.send_transform('base', locator.stamp_ns + frames * FRAME_NS)
+        locator.robot.let_pass(0.2)
+        stamps.append(locator.publish(SCENE))
+        locator.robot.let_pass(0.2)
+        return any(locator.answer_to(stamp_ns, ['detections_3d']) for stamp_ns in stamps)
+
+    locator.robot.wait(answered, 'detections')
+    locator.stamp_ns -= 3600 * NS_PER_S  # as of a bag that starts again
+    stamps.clear()
+    locator.robot.wait(answered, 'detections of before')
 
 
 def test_what_cannot_be_transformed_is_left_out_told_once_and_counted(start):

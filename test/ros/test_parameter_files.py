@@ -14,6 +14,7 @@ from tam_ros.options import options_of
 from tam_ros.ros.camera_presets import PRESETS, info_beside
 from tam_ros.ros.decoding import ImageOptions
 from tam_ros.ros.options_3d import GROUPS_3D, PARAMETERS_3D, InputOptions, OutputOptions
+from tam_ros.ros.outputs_3d import OF_ALL
 from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,12 @@ def launch_file() -> ast.Module:
 
 def _assigns(node: ast.stmt, name: str) -> bool:
     return isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == name
+
+
+def value_of(name: str) -> ast.expr:
+    """Return what is assigned to a name of the launch file."""
+    (value,) = [node.value for node in launch_file().body if _assigns(node, name)]
+    return value
 
 
 def overrides() -> tuple[str, ...]:
@@ -110,11 +117,20 @@ def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
     calls = [node for node in ast.walk(launch_file()) if isinstance(node, ast.Call)]
     declared = [c for c in calls if getattr(c.func, 'id', '') == 'DeclareLaunchArgument']
     fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
-    (table,) = [n.value for n in launch_file().body if _assigns(n, 'ARGUMENTS')]
+    table = value_of('ARGUMENTS')
     fixed |= {ast.literal_eval(key) for key in table.keys}
     told = re.search(r'The launch arguments (.*?) set the usual ones', readme(), re.DOTALL)
     cameras = set(PRESETS)
     assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides()) | cameras
+
+
+def test_rviz_shows_what_is_published_and_moves_with_the_namespace():
+    config = yaml.safe_load((ROOT / 'rviz' / 'track.rviz').read_text())
+    displays = config['Visualization Manager']['Displays']
+    topics = {display['Topic']['Value'] for display in displays if 'Topic' in display}
+    moved = set(ast.literal_eval(value_of('SHOWN')))
+    assert topics == moved | {ast.literal_eval(value_of('IMAGE'))}
+    assert moved - {'/tam/overlay'} <= {f'/{topic}' for topic in OF_ALL}
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,16 @@ def test_between_two_times_it_is_interpolated(buffer):
     assert (place, turn[2]) == ([0.5, 0, 0], pytest.approx(np.pi / 4, abs=1e-5))
 
 
+def test_what_is_cleared_may_be_told_anew_at_any_time(buffer):
+    buffer.set_transform(transform('map', 'base', 60_000, (5, 0, 0)), 'test')
+    buffer.set_transform(transform('map', 'base', 1500, (7, 0, 0)), 'test')  # too old
+    assert not buffer.can_transform('map', 'base', Time(nanoseconds=1500 * MS))
+    buffer.clear()
+    assert not buffer.can_transform('map', 'base', Time(nanoseconds=60_000 * MS))
+    buffer.set_transform(transform('map', 'base', 1500, (7, 0, 0)), 'test')
+    assert lookup(buffer, 'map', 'camera', 1500) == ([7.5, 0, 1], [0, 0, 0])  # which is static
+
+
 def test_time_zero_is_the_newest(buffer):
     assert lookup(buffer, 'map', 'base', 0) == lookup(buffer, 'map', 'base', 2000)
 

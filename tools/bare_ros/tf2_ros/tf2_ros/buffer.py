@@ -92,9 +92,9 @@ class Buffer:
         self._lock = threading.Lock()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all that changes."""
         with self._lock:
-            self._links.clear()
+            self._links = {f: link for f, link in self._links.items() if link.newest_ns is None}
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Take a transform that holds for its stamp."""
