@@ -9,9 +9,10 @@ from tam_ros.geometry.box_filter import BoxFilter
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
 from tam_ros.geometry.oriented_box import Stance
+from tam_ros.geometry.placement import Placement
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject
-from tam_ros.ros.placement import PlacedObject, Placement
+from tam_ros.ros.placement import PlacedObject
 
 
 @dataclass(frozen=True)

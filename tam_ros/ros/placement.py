@@ -1,40 +1,14 @@
 """Where the camera's frame is in that of the outputs, and what of an object is published."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 
 from tam_ros.geometry.locate import Located
 from tam_ros.geometry.oriented_box import OrientedBox
+from tam_ros.geometry.placement import Placement
 from tam_ros.masks import MaskCrop
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The camera's frame in another one."""
-
-    turn: np.ndarray = field(default_factory=lambda: np.eye(3))
-    """(3, 3) float64 rotation: its columns are the camera's axes."""
-    shift_m: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    """(3,) float64 x, y, z of the camera in metres."""
-
-    def box(self, box: OrientedBox) -> OrientedBox:
-        """Return a box of the camera's frame in the other."""
-        return OrientedBox(
-            self.turn @ box.center_m + self.shift_m, self.turn @ box.axes, box.size_m
-        )
-
-    def points(self, points_m: np.ndarray) -> np.ndarray:
-        """Return (N, 3) float32 points of the camera's frame in the other."""
-        turn, shift_m = self.turn.astype(np.float32), self.shift_m.astype(np.float32)
-        return points_m @ turn.T + shift_m
-
-    def covariance(self, covariance: np.ndarray) -> np.ndarray:
-        """Return a (6, 6) covariance of x, y, z and rotations about them in the other frame."""
-        both = np.zeros((6, 6))
-        both[:3, :3] = both[3:, 3:] = self.turn
-        return both @ covariance @ both.T
 
 
 def transform_to_placement(msg: TransformStamped) -> Placement:

@@ -11,9 +11,10 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from tam_ros.geometry.placement import Placement
 from tam_ros.ros.joined_input import JUMP_NS
 from tam_ros.ros.options_3d import OutputOptions
-from tam_ros.ros.placement import Placement, transform_to_placement
+from tam_ros.ros.placement import transform_to_placement
 
 POLL_S = 0.005
 

@@ -18,6 +18,7 @@ from tam_ros.geometry.camera import CalibrationError, Camera
 from tam_ros.geometry.depth import DepthError, DepthImage
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
+from tam_ros.geometry.placement import Placement
 from tam_ros.ros.conversions_3d import (
     object_to_pose,
     object_to_transform,
@@ -34,7 +35,7 @@ from tam_ros.ros.depth_messages import (
     with_holes,
 )
 from tam_ros.ros.overlay import color_of
-from tam_ros.ros.placement import PlacedObject, Placement, transform_to_placement
+from tam_ros.ros.placement import PlacedObject, transform_to_placement
 
 HEADER = header_at(5)
 SIZE_WH = (320, 240)
