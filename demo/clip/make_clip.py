@@ -195,27 +195,40 @@ def poses(t):
 
 def camera_pose(t):
     """Drift as if hand-held: slow sway of place and aim with a little roll."""
-    sway = np.sin(np.outer([0.9, 1.7, 3.1], [1, 1.13, 0.87]) * t + np.arange(9).reshape(3, 3))
+    sway = sway_at(t)
     place = np.array([0, -0.73, 0.59]) + [0.03, 0.02, 0.02] * sway[0] + 0.004 * sway[1]
     target = np.array([0.01, 0.035, 0.04]) + 0.007 * sway[1] + 0.0015 * sway[2]
+    return place, looking_at(place, target, 0.012 * sway[1, 0])
+
+
+def sway_at(t):
+    """Return waves in x, y, z (columns) of three speeds (rows), as of a hand."""
+    return np.sin(np.outer([0.9, 1.7, 3.1], [1, 1.13, 0.87]) * t + np.arange(9).reshape(3, 3))
+
+
+def looking_at(place, target, roll=0.0):
+    """Return the quaternion of a camera, which looks along its -z, with up in the image."""
     back = (place - target) / np.linalg.norm(place - target)
-    right = np.cross((0.012 * sway[1, 0], 0, 1), back)
+    right = np.cross((roll, 0, 1), back)
     right /= np.linalg.norm(right)
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], 1).ravel())
-    return place, quat
+    return quat
 
 
 class Filmer:
     """Renders colour frames with motion blur and soft shadows, and label images."""
 
-    def __init__(self, model):
-        """Make the two renderers, and the table from geom number to object id."""
-        self.model, self.data = model, mujoco.MjData(model)
+    def __init__(self, model, poses=poses, fps=FPS, names=NAMES):
+        """Make the two renderers, and the table from geom number to object id.
+
+        poses: returns position and orientation of every mocap body at a time in seconds.
+        """
+        self.model, self.data, self.poses, self.fps = model, mujoco.MjData(model), poses, fps
         self.colour = mujoco.Renderer(model, HEIGHT, WIDTH)
         self.labels = mujoco.Renderer(model, HEIGHT, WIDTH)
         self.labels.enable_segmentation_rendering()
-        ids = {model.body(name).id: label for label, name in NAMES.items()}
+        ids = {model.body(name).id: label for label, name in names.items()}
         self.lut = np.array([ids.get(body, 0) for body in model.geom_bodyid] + [0], np.uint8)
 
     def pose(self, t, sample):
@@ -223,7 +236,7 @@ class Filmer:
         spiral = np.array([np.cos(2.4 * sample), np.sin(2.4 * sample), 0])
         offset = LIGHT_RADIUS * np.sqrt(sample / SUBFRAMES) * spiral
         self.model.light('key').pos[:] = LIGHT + offset
-        for name, (place, quat) in poses(t).items():
+        for name, (place, quat) in self.poses(t).items():
             mocap = self.model.body(name).mocapid[0]
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = place, quat
         mujoco.mj_forward(self.model, self.data)
@@ -233,7 +246,7 @@ class Filmer:
         total = np.zeros((HEIGHT, WIDTH, 3))
         for k in range(SUBFRAMES):
             step = k - SUBFRAMES // 2
-            self.pose((index + SHUTTER * step / SUBFRAMES) / FPS, k)
+            self.pose((index + SHUTTER * step / SUBFRAMES) / self.fps, k)
             self.colour.update_scene(self.data, 'camera')
             total += (self.colour.render() / 255.0) ** 2.2
             if step == 0:
@@ -247,14 +260,14 @@ class Filmer:
         self.labels.close()
 
 
-def develop(light, index, rng):
+def develop(light, index, rng, noise=1.5):
     """Turn linear light into an 8-bit BGR camera image: vignette, blur, noise."""
     y, x = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     vignette = 1 - 0.13 * (x * x + y * y)
     drift = 1 + 0.05 * np.sin(0.021 * index) + 0.015 * np.sin(0.13 * index)
     light = cv2.GaussianBlur(light * (1.28 * vignette * drift)[..., None], (0, 0), LENS_BLUR)
     image = 255 * np.clip(light, 0, 1) ** (1 / 2.2)
-    image += rng.normal(0, 1.5, image.shape[:2])[..., None]
+    image += rng.normal(0, noise, image.shape[:2])[..., None]
     return np.clip(image, 0, 255).astype(np.uint8)[..., ::-1]
 
 
