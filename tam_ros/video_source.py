@@ -1,6 +1,7 @@
 """What can stand in for a camera: a video, a folder of images, a webcam; frames with their times.
 
-Videos come upright, at the times that they say themselves. Knows nothing of ROS.
+Videos come upright, at the times that they say themselves; folders may have depth. Knows nothing
+of ROS.
 """
 
 import math
@@ -15,9 +16,9 @@ import cv2
 import numpy as np
 
 from tam_ros.image_files import IMAGE_SUFFIXES, SourceError, list_images, read_image
+from tam_ros.rgbd_folder import HIGHEST_RATE_HZ, CameraFile, is_rgbd, open_rgbd
 
 DEFAULT_RATE_HZ = 30.0
-HIGHEST_RATE_HZ = 1000.0
 PROBED_FRAMES = 32  # from which the rate of a video is measured
 RATE_TOLERANCE = 0.05  # of the stated rate; stamps may be whole milliseconds
 LONGEST_GAP_S = 10.0  # between two frames; longer ones are taken for damaged stamps
@@ -32,6 +33,10 @@ class Frame:
     """(H, W, 3) uint8."""
     time_s: float
     """Since the first frame of the source; ascends from frame to frame."""
+    depth_mm: np.ndarray | None = None
+    """(H, W) uint16 aligned depth in millimetres, 0 a hole; None where there is none."""
+    pose: Sequence[float] | None = None
+    """Of the camera, as one of `CameraFile.poses`; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,14 @@ class Source:
     """Of frames in all; None where nothing says so."""
     is_live: bool = False
     """Whether frames come when they are shot, as of a webcam."""
+    camera: CameraFile | None = None
+    """That of frames with depth; None where there is no depth."""
 
 
 def open_source(name: str, *, loop: bool = False) -> Source:
     """Open a video or image file, a folder of images, or a webcam (`0`, `/dev/video0`).
+
+    A folder with `rgb/`, `depth/` and `camera.json` gives frames with depth; see `rgbd_folder`.
 
     loop: start again at the end, for ever. Raises SourceError, also for a video without frames.
     """
@@ -60,7 +69,7 @@ def open_source(name: str, *, loop: bool = False) -> Source:
 def _open_once(name: str) -> Source:
     path = Path(os.path.expanduser(name))
     if path.is_dir():
-        return _open_images(list_images(path))
+        return _open_rgbd(path) if is_rgbd(path) else _open_images(list_images(path))
     number = webcam_number(name)
     if number is not None:
         return _open_webcam(name, number)
@@ -76,7 +85,7 @@ def _rounds(name: str, source: Source) -> Iterator[Frame]:
     while True:
         for frame in source.frames:
             last_s = start_s + frame.time_s
-            yield Frame(frame.image_bgr, last_s)
+            yield replace(frame, time_s=last_s)
         start_s = last_s + 1 / source.rate_hz
         source = _open_once(name)
 
@@ -88,7 +97,7 @@ def at_rate(source: Source, rate_hz: float) -> Source:
 
 
 def _even(frames: Iterator[Frame], rate_hz: float) -> Iterator[Frame]:
-    return (Frame(frame.image_bgr, i / rate_hz) for i, frame in enumerate(frames))
+    return (replace(frame, time_s=i / rate_hz) for i, frame in enumerate(frames))
 
 
 def _thinned(frames: Iterator[Frame], rate_hz: float) -> Iterator[Frame]:
@@ -119,6 +128,16 @@ def _open_images(files: Sequence[Path]) -> Source:
     images = map(read_image, files)
     frames = (Frame(image, i / DEFAULT_RATE_HZ) for i, image in enumerate(images))
     return Source(DEFAULT_RATE_HZ, frames, len(files))
+
+
+def _open_rgbd(folder: Path) -> Source:
+    found = open_rgbd(folder)
+    rate_hz = found.camera.rate_hz
+    frames = (
+        Frame(view.image_bgr, i / rate_hz, view.depth_mm, view.pose)
+        for i, view in enumerate(found.views())
+    )
+    return Source(rate_hz, frames, len(found.images), camera=found.camera)
 
 
 # -- webcams --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The video player as a camera: folders and videos, raw and compressed, to the end or for ever."""
 
 import itertools
+import json
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import features
 from robot import Robot
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 from tracker import pixels_of
 from video_files import write_av1, write_lying_video, write_uneven_gif
 
@@ -25,6 +27,27 @@ def folder(tmp_path):
     for i, level in enumerate(LEVELS):
         cv2.imwrite(str(folder / f'{i:02d}.png'), np.full((48, 64, 3), level, np.uint8))
     (folder / 'notes.txt').write_text('no image')
+    return folder
+
+
+@pytest.fixture
+def rgbd_folder(folder):
+    """The same images with depth, 700 mm and more by their number, and a camera that rises."""
+    (folder / 'rgb').mkdir()
+    (folder / 'depth').mkdir()
+    for i in range(len(LEVELS)):
+        (folder / f'{i:02d}.png').rename(folder / f'rgb/{i:02d}.png')
+        depth = np.full((48, 64), 700 + i, np.uint16)
+        cv2.imwrite(str(folder / f'depth/{i:02d}.png'), depth)
+    camera = {
+        'width': 64,
+        'height': 48,
+        'k': [50.5, 0, 31.5, 0, 50.5, 23.5, 0, 0, 1],
+        'rate_hz': 5,
+        'parent_frame': 'base',
+        'poses': [[0, 0, i, 0, 0, 0, 2] for i in range(len(LEVELS))],
+    }
+    (folder / 'camera.json').write_text(json.dumps(camera))
     return folder
 
 
@@ -130,6 +153,58 @@ def test_paused_player_repeats_its_first_frame_then_plays_to_the_end(play, video
 def test_player_ends_at_the_end(play, video):
     _, program, _, _ = play(video, '--rate', 100)
     assert program.wait_for_end() == 0
+    assert 'Traceback' not in program.log
+
+
+def stamp(message) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+@pytest.mark.parametrize('compressed', [False, True])
+def test_images_with_depth_are_published_with_calibration_and_tf(play, rgbd_folder, compressed):
+    robot, program, images, infos = play(
+        *(rgbd_folder, '--loop', '--frame-id', 'eye'),
+        *(('--compressed',) if compressed else ()),
+        message_type=CompressedImage if compressed else Image,
+    )
+    depths = robot.record(Image, '/aligned_depth_to_color/image_raw')
+    transforms = robot.record(TFMessage, '/tf')
+    program.wait_for_log('at 5.00 Hz')
+
+    def parts():
+        """Return all that came under one stamp, None until all is there."""
+        moved = [t for message in list(transforms) for t in message.transforms]
+        of = [{stamp(m): m for m in list(kind)} for kind in (images, infos, depths, moved)]
+        whole = [s for s in of[0] if all(s in kind for kind in of)]
+        return [kind[whole[-1]] for kind in of] if whole else None
+
+    image, info, depth, transform = robot.wait(parts, 'image, calibration, depth and TF')
+    number = int(np.argmin(np.abs(np.subtract(LEVELS, gray_level(image)))))
+    assert (depth.encoding, depth.header.frame_id) == ('16UC1', 'eye')
+    assert (pixels_of(depth) == 700 + number).all()
+    assert (info.width, info.k[0], info.p[2], len(info.d)) == (64, 50.5, 31.5, 5)
+    assert (transform.header.frame_id, transform.child_frame_id) == ('base', 'eye')
+    assert transform.transform.translation.z == number
+    assert transform.transform.rotation.w == 1
+
+
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        ({'k': [0] * 9}, 'camera.json: the camera is not calibrated'),
+        ({'d': [1, 2]}, 'camera.json: plumb_bob has 4 or 5 coefficients, not 2'),
+        ({'height': 47}, 'rgb/00.png is of 64x48 pixels, camera.json says 64x47'),
+        ({'poses': []}, ''),
+    ],
+)
+def test_camera_file_that_no_camera_has_ends_with_a_message(
+    start_program, rgbd_folder, changed, message
+):
+    path = rgbd_folder / 'camera.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    program = start_program('play_video', rgbd_folder, '--rate', 50)
+    assert program.wait_for_end() == bool(message)
+    assert message in program.log
     assert 'Traceback' not in program.log
 
 
