@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from depth_methods import METHODS, Answer, Method, ours
-from depth_noise import StereoNoise
 from depth_scenes import Box, Cylinder, Ellipsoid, Solid, Table, View, look, pinhole
 from scipy.spatial.transform import Rotation
 from tables import table
 
+from tam_ros.evaluation.depth_noise import StereoNoise
 from tam_ros.geometry.box_filter import BoxFilter
 from tam_ros.geometry.camera import Camera
 from tam_ros.geometry.depth_frame import DepthFrame

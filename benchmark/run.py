@@ -118,6 +118,14 @@ def run_geometry(options: argparse.Namespace) -> None:
     geometry.print_tables()
 
 
+def run_rgbd(options: argparse.Namespace) -> None:
+    """Measure boxes and clouds of objects on a rendered clip."""
+    import rgbd
+
+    title('Boxes and clouds of objects on the clip with depth')
+    rgbd.print_tables()
+
+
 BENCHMARKS = {
     'stages': run_stages,
     'parity': run_parity,
@@ -125,6 +133,7 @@ BENCHMARKS = {
     'latency': run_latency,
     'memory': run_memory,
     'geometry': run_geometry,
+    'rgbd': run_rgbd,
 }
 
 

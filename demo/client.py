@@ -58,7 +58,7 @@ class DemoClient(Node):
         self._index_of: dict[int, int] = {}  # by stamp: the camera's frames in order
         self._parts: dict[int, dict] = {}
         self._expected: set[int] | None = None
-        self._answered: set[int] = set()
+        self.answered: set[int] = set()
         self._longest_age_ns = 0
         self.first_header: Header | None = None
         self._add_prompt = self.create_client(AddPrompt, '/tam/add_prompt')
@@ -71,6 +71,10 @@ class DemoClient(Node):
     def has_first_frame(self) -> bool:
         """Whether the held frame was announced by the camera and came through the tracker."""
         return self.camera_frames > 0 and self.first_header is not None
+
+    def index_of(self, stamp_ns: int) -> int | None:
+        """Return a frame's place among the camera's, None where the camera has not said it."""
+        return self._index_of.get(stamp_ns)
 
     @property
     def camera_frames(self) -> int:
@@ -86,7 +90,7 @@ class DemoClient(Node):
     @property
     def is_newest_answered(self) -> bool:
         """Whether the camera's last frame is answered."""
-        return self.camera_frames - 1 in self._answered
+        return self.camera_frames - 1 in self.answered
 
     @property
     def patience_s(self) -> float:
@@ -156,10 +160,10 @@ class DemoClient(Node):
     def _complete(self, parts: dict, stamp_ns: int) -> None:
         objects = parts['objects'].objects
         index = self._index_of.get(stamp_ns)
-        if index is None or index in self._answered or self._expected is None:
+        if index is None or index in self.answered or self._expected is None:
             return
         if self._expected <= {found.id for found in objects}:
-            self._answered.add(index)
+            self.answered.add(index)
             if index:
                 self._longest_age_ns = max(self._longest_age_ns, parts['age_ns'])
             self._on_answer(

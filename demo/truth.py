@@ -1,24 +1,40 @@
-"""The default clip's ground truth: prompts from its first frame, and the overlap of answers."""
+"""A clip's ground truth: prompts from its first frame, and the overlap of answers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from clip.clip_masks import NAMES, load_masks
 
+from tam_ros.evaluation.depth_clips import DepthClip
 from tam_ros.evaluation.measures import region_similarity
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import roi_to_box
 
 CLIP = Path(__file__).resolve().parent / 'clip'
+CLIP_3D = CLIP.with_name('clip_3d')
 
 
 class Truth:
-    """Masks of every frame of the clip, and what the tracker's answers share with them."""
+    """Masks of every frame of a clip, and what the tracker's answers share with them.
 
-    def __init__(self):
-        self._masks = load_masks(CLIP / 'clip_masks.zip')  # frames, H, W
-        self._truth_id = {name: truth_id for truth_id, name in NAMES.items()}
+    masks: (T, H, W) uint8, pixel n is object n, of which names has the name.
+    """
+
+    def __init__(self, masks: np.ndarray, names: Mapping[int, str]):
+        self._masks, self._names = masks, names
+        self._truth_id = {name: truth_id for truth_id, name in names.items()}
         self._overlaps: dict[str, list[float]] = {}
+
+    @classmethod
+    def of_clip(cls) -> 'Truth':
+        """Return that of the clip that comes with the demo."""
+        return cls(load_masks(CLIP / 'clip_masks.zip'), NAMES)
+
+    @classmethod
+    def of_clip_3d(cls, clip: DepthClip) -> 'Truth':
+        """Return that of a clip with depth."""
+        return cls(clip.clip.truth, {n: known.name for n, known in clip.truth.objects.items()})
 
     def __len__(self) -> int:
         return len(self._masks)
@@ -26,7 +42,7 @@ class Truth:
     def first_boxes(self) -> dict[str, tuple[int, int, int, int]]:
         """Return the boxes of all objects that are wholly inside the first frame, by name."""
         boxes = {}
-        for truth_id, name in NAMES.items():
+        for truth_id, name in self._names.items():
             mask = self._masks[0] == truth_id
             if mask.any() and not _touches_border(mask):
                 boxes[name] = _box_of(mask)

@@ -75,6 +75,12 @@ class RgbdFolder:
     def view(self, t: int) -> RgbdView:
         """Read an image and its depth; raises SourceError, naming the file."""
         image_bgr = read_image(self.images[t])
+        self._check_size(self.images[t], image_bgr)
+        pose = self.camera.poses[t] if self.camera.poses else None
+        return RgbdView(image_bgr, self.depth_mm(t), pose)
+
+    def depth_mm(self, t: int) -> np.ndarray:
+        """Read the depth of an image, as of `RgbdView`; raises SourceError, naming the file."""
         depth_mm = read_image(self.depths[t], cv2.IMREAD_UNCHANGED)
         if depth_mm.dtype != np.uint16 or depth_mm.ndim != 2:
             channels = 1 if depth_mm.ndim == 2 else depth_mm.shape[2]
@@ -82,9 +88,8 @@ class RgbdFolder:
                 f'{self.depths[t]} has {8 * depth_mm.itemsize} bits in {channels} channels: depth '
                 'is PNG of 16 bits in 1 channel, in millimetres'
             )
-        self._check_size(self.images[t], image_bgr)
         self._check_size(self.depths[t], depth_mm)
-        return RgbdView(image_bgr, depth_mm, self.camera.poses[t] if self.camera.poses else None)
+        return depth_mm
 
     def views(self) -> Iterator[RgbdView]:
         """Read all, one by one."""

@@ -49,26 +49,26 @@ class CameraTopics:
         return Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame_id)
 
     def publish(self, frame: Frame, header: Header) -> None:
-        """Publish all that there is of a frame; the image last, as others wait for the rest."""
-        if self._camera is not None:
-            self._publish_depth(frame, self._camera, header)
+        """Publish all that there is of a frame.
+
+        The small messages last: in shared memory images overwrite what has not been read yet, and
+        a reliable topic sends that again only seconds later.
+        """
+        self._image.publish(self._message(frame.image_bgr, header))
+        if self._camera is not None and frame.depth_mm is not None:
+            self._depth.publish(depth_to_message(frame.depth_mm, header))
         height, width = frame.image_bgr.shape[:2]
         info = _ideal_info(width, height) if self._camera is None else _info_of(self._camera)
         info.header = header
         self._info.publish(info)
-        self._image.publish(self._message(frame.image_bgr, header))
+        if self._camera is not None and frame.pose is not None:
+            parent = Header(stamp=header.stamp, frame_id=self._camera.parent_frame)
+            self._transforms.sendTransform(_transform(frame.pose, parent, header.frame_id))
 
     def wait_until_received(self) -> None:
         """Wait until the last frame is there, or for a second."""
         self._image.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
         self._info.wait_for_all_acked(ACKNOWLEDGED_WITHIN)
-
-    def _publish_depth(self, frame: Frame, camera: CameraFile, header: Header) -> None:
-        if frame.pose is not None:
-            parent = Header(stamp=header.stamp, frame_id=camera.parent_frame)
-            self._transforms.sendTransform(_transform(frame.pose, parent, header.frame_id))
-        if frame.depth_mm is not None:
-            self._depth.publish(depth_to_message(frame.depth_mm, header))
 
     def _message(self, image: np.ndarray, header: Header) -> Image | CompressedImage:
         if not self._compressed:

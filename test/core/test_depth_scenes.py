@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from depth_methods import METHODS
-from depth_noise import StereoNoise
 from depth_scenes import Box, Cylinder, Ellipsoid, Plane, Table, View, look, pinhole
 
+from tam_ros.evaluation.depth_noise import StereoNoise
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.oriented_box import Stance
 

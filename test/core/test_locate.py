@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from depth_noise import StereoNoise
 from depth_scenes import Box, Ellipsoid, Plane, Table, look, pinhole
 
+from tam_ros.evaluation.depth_noise import StereoNoise
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
 from tam_ros.geometry.options import GeometryOptions

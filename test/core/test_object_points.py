@@ -5,9 +5,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from depth_noise import StereoNoise
 from depth_scenes import Box, Cylinder, Ellipsoid, Plane, Table, View, look, pinhole
 
+from tam_ros.evaluation.depth_noise import StereoNoise
 from tam_ros.geometry.camera import CalibrationError, Camera
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.object_points import ObjectPoints, object_points
