@@ -1,5 +1,5 @@
 # For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
-#   make demo [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make measures   make parameters   make bench
+#   make demo [DEPTH=1] [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make measures   make parameters   make bench
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -23,7 +23,11 @@ setup: .ws/built
 	@$(BARE)/setup.sh .venv $(PYTHON) core ros torch
 	@touch $@
 
-.venv/all: requirements/training.txt requirements/dev.txt .venv/torch
+.venv/pictures: requirements/pictures.txt .venv/ready
+	@$(BARE)/setup.sh .venv $(PYTHON) core ros pictures
+	@touch $@
+
+.venv/all: requirements/training.txt requirements/pictures.txt requirements/dev.txt .venv/torch
 	@$(BARE)/setup.sh .venv $(PYTHON) core ros torch training dev
 	@touch $@
 
@@ -44,8 +48,8 @@ same-python:
 	@touch $@
 
 # tam_nano runs without PyTorch.
-demo: setup $(if $(WEIGHTS)$(filter-out tam_nano,$(MODEL))$(filter-out onnx,$(ENGINE)),.venv/torch)
-	@$(IN_ENV) python demo/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
+demo: setup $(if $(DEPTH),.venv/pictures) $(if $(WEIGHTS)$(filter-out tam_nano,$(MODEL))$(filter-out onnx,$(ENGINE)),.venv/torch)
+	@$(IN_ENV) python demo/demo.py $(if $(DEPTH),--depth) $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
 	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(DEMO_ARGS)
 

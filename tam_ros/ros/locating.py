@@ -27,14 +27,20 @@ class View:
     """The camera in the frame of the outputs."""
     up: np.ndarray | None
     """(3,) up in the camera's frame; None where that is not known."""
+    fixed_frame: str = ''
+    """Name of the frame of the outputs; empty for the camera's."""
 
 
 class Locating:
-    """Locates objects, each smoothly from frame to frame. warn takes kind and text."""
+    """Locates objects, each smoothly from frame to frame. warn takes kind and text.
+
+    Boxes are smoothed in the frame of the outputs, in which a moving camera moves nothing else.
+    """
 
     def __init__(self, warn: Callable[[str, str], None]):
         self._warn = warn
         self._filters: dict[int, BoxFilter] = {}
+        self._fixed_frame = ''
 
     def forget_others(self, objects: list[TrackedObject]) -> None:
         """Forget the boxes of objects that are not among these."""
@@ -48,28 +54,32 @@ class Locating:
         view: View,
     ) -> list[PlacedObject]:
         """Return those objects that have a mask, by id, and depth."""
+        if view.fixed_frame != self._fixed_frame:  # what is known of boxes is of another
+            self._filters, self._fixed_frame = {}, view.fixed_frame
         visible = [o for o in objects if o.id in masks]
         placed = [self._locate(tracked, masks[tracked.id], view) for tracked in visible]
         return [found for found in placed if found is not None]
 
     def _locate(self, tracked: TrackedObject, crop: MaskCrop, view: View) -> PlacedObject | None:
         boxes = self._filters.setdefault(tracked.id, BoxFilter())
-        stance = Stance(up=view.up, axes=boxes.axes)
+        before = None if boxes.axes is None else view.placement.turn.T @ boxes.axes
+        stance = Stance(up=view.up, axes=before)
         found = locate(view.frame, crop, stance)
         if found is None:
             self._warn(
                 'objects_without_depth', f'object {tracked.id} has no depth: its mask is all holes'
             )
             return None
+        covariance = view.placement.covariance(found.covariance)
         smoothing_s = view.frame.options.smoothing_s
-        box = boxes.update(found.box, view.stamp_ns, found.covariance, smoothing_s)
+        box = boxes.update(view.placement.box(found.box), view.stamp_ns, covariance, smoothing_s)
         return PlacedObject(
             tracked.id,
             tracked.label,
             tracked.score,
             crop,
-            view.placement.box(box),
-            view.placement.covariance(found.covariance),
+            box,
+            covariance,
             found,
             view.placement,
         )

@@ -195,7 +195,8 @@ class Objects3D(Node):
         if placement is None:
             return None
         up = self._transforms.up(header, options)
-        return View(located_in, stamp_to_ns(header.stamp), placement, up)
+        stamp_ns = stamp_to_ns(header.stamp)
+        return View(located_in, stamp_ns, placement, up, options.target_frame)
 
     def _depth_frame(self, frame: JoinedFrame, depth: np.ndarray) -> DepthFrame | None:
         try:
