@@ -205,5 +205,5 @@ def _write(axes, place: Sequence[float], text: str, color: np.ndarray) -> None:
 
 
 def _save(figure, path: Path) -> None:
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches='tight', pad_inches=0.1)
     plt.close(figure)

@@ -128,13 +128,13 @@ def tracked():
     )
 
 
-def build(rng):
-    """Compile the MuJoCo model from the generated meshes and textures."""
+def build(rng, **repainted):
+    """Compile the MuJoCo model from the generated meshes and textures; repainted: other ones."""
     files, tags = {}, []
     for name, data in meshes().items():
         files[f'{name}.obj'] = data
         tags.append(f'<mesh name="{name}" file="{name}.obj"/>')
-    for name, image in textures(rng).items():
+    for name, image in {**textures(rng), **repainted}.items():
         files[f'{name}.png'] = cv2.imencode('.png', image[..., ::-1])[1].tobytes()
         tags.append(f'<texture name="{name}" type="2d" file="{name}.png"/>')
     material = '<material name="{0}" texture="{0}" specular="{1}"/>'

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import mujoco
 import numpy as np
-from clip_assets import BALL_RADIUS
+from clip_assets import BALL_RADIUS, speckled
 from make_clip import HEIGHT, WIDTH, Filmer, build, develop, ease, looking_at, sway_at, then, turn
 
 FPS, FRAMES = 12, 60
@@ -31,6 +31,7 @@ BOXES = {
     'bottle': (BOTTLE_M, (0, 0, BOTTLE_M[2] / 2)),
 }
 BOX_YAW = 0.35
+BALL_RGB = (44, 118, 122)  # plain, so that it looks the same while it rolls
 TO_OPTICAL = np.diag([1.0, -1.0, -1.0])  # MuJoCo's cameras look along -z with y up
 
 
@@ -52,7 +53,7 @@ def poses(t):
         'can': ((0.33, 0.0, 0), turn((0, 0, 1), 1.2)),
         'mug': ((0.1, -0.08, 0), turn((0, 0, 1), -0.6)),
         'bottle': ((0.23, 0.19, 0), turn((0, 0, 1), -0.25)),
-        'block': ((-0.22, -0.11, 0.025), turn((0, 0, 1), 0.5)),
+        'block': ((0, 0, -3), turn((0, 0, 1), 0.5)),  # out of sight
         'other mug': ((-0.1, 0.33, 0), turn((0, 0, 1), 2.2)),
         'pusher': (box - (0.087 + 0.5 * away) * way - (0, 0, 0.03 - 0.03 * away), yaw),
         'camera': camera_pose(t),
@@ -144,7 +145,7 @@ def main():
     for name in ('rgb', 'depth', 'masks'):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(args.seed)
-    model = build(rng)
+    model = build(rng, ball=speckled(rng, (256, 256), BALL_RGB, 6))
     filmer = DepthFilmer(model)
     for index in range(FRAMES):
         light, labels = filmer.frame(index)
