@@ -161,14 +161,7 @@ class Painter:
         axes.fill(*_outline(self._upright(box.corners_m)), color=color, alpha=0.12)
         axes.plot(*_outline(self._upright(box.corners_m)), color=color, linewidth=1.6)
         if self._clip is not None:
-            axes.plot(*self._true_outline(answer.index, self._clip.numbers[name]), **TRUTH)
-
-    def _true_outline(self, t: int, number: int) -> np.ndarray:
-        known, place = self._clip.truth.objects[number], self._clip.truth.frames[t][number]
-        if known.is_box:
-            whole = OrientedBox(np.zeros(3), np.eye(3), np.asarray(known.size_m))
-            return _outline(place.points(whole.corners_m))
-        return _outline(self._clip.points_m(t, number))
+            axes.plot(*_true_outline(self._clip, answer.index, name), **TRUTH)
 
     def _draw_camera(self, axes) -> None:
         where = [self._placement(answer.index) for answer in self._answers]
@@ -192,6 +185,16 @@ def _outline(points_m: np.ndarray) -> np.ndarray:
     """Return the convex outline of points from above, closed, (2, N)."""
     hull = cv2.convexHull(np.ascontiguousarray(points_m[:, :2], np.float32))[:, 0]
     return np.vstack([hull, hull[:1]]).T
+
+
+def _true_outline(clip: DepthClip, t: int, name: str) -> np.ndarray:
+    """Return the outline of a box, or of what is seen of what is round, as `_outline`."""
+    number = clip.numbers[name]
+    known = clip.truth.objects[number]
+    if not known.is_box:
+        return _outline(clip.points_m(t, number))
+    whole = OrientedBox(np.zeros(3), np.eye(3), np.asarray(known.size_m))
+    return _outline(clip.truth.frames[t][number].points(whole.corners_m))
 
 
 def _draw_edges(axes, corners: np.ndarray, color: np.ndarray, **style) -> None:

@@ -13,8 +13,8 @@ from tam_ros.engine.load import ENGINE_CHOICES, EngineChoice
 from tam_ros.evaluation.depth_clips import DepthClip
 from tam_ros.image_files import SourceError
 from tam_ros.paths import PathError, user_path
-from tam_ros.rgbd_folder import RgbdFolder, open_rgbd
-from tam_ros.video_source import HIGHEST_RATE_HZ, open_source
+from tam_ros.rgbd_folder import HIGHEST_RATE_HZ, RgbdFolder, open_rgbd
+from tam_ros.video_source import open_source
 from tam_ros.weights import DownloadError, find_weights
 
 UNTRAINED = 'reproducible'
@@ -89,21 +89,7 @@ def parse_arguments(arguments) -> argparse.Namespace:
         metavar='X0,Y0,X1,Y1',
         help='box in pixels around an object in the first frame; may be given several times',
     )
-    parser.add_argument('--model', default=EngineChoice.model, help='network to track with')
-    parser.add_argument(
-        '--weights',
-        default='',
-        help="checkpoint; left out, the model's embedded or downloaded one",
-    )
-    parser.add_argument(
-        '--engine',
-        default='',
-        choices=ENGINE_CHOICES,
-        help='torch, or onnx, which exports what has no graphs yet; left out, as the node',
-    )
-    parser.add_argument(
-        '--image-size', type=int, default=0, help="network input in pixels; 0: the model's own"
-    )
+    _add_network_options(parser)
     parser.add_argument(
         '--rate',
         type=float,
@@ -123,6 +109,24 @@ def parse_arguments(arguments) -> argparse.Namespace:
         help='play the depth of the demo clip without the faults of a stereo camera',
     )
     return parser.parse_args(arguments)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--model', default=EngineChoice.model, help='network to track with')
+    parser.add_argument(
+        '--weights',
+        default='',
+        help="checkpoint; left out, the model's embedded or downloaded one",
+    )
+    parser.add_argument(
+        '--engine',
+        default='',
+        choices=ENGINE_CHOICES,
+        help='torch, or onnx, which exports what has no graphs yet; left out, as the node',
+    )
+    parser.add_argument(
+        '--image-size', type=int, default=0, help="network input in pixels; 0: the model's own"
+    )
 
 
 def parse_box(text: str) -> tuple[int, int, int, int]:

@@ -15,9 +15,10 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from tam_ros.image_files import SourceError
+from tam_ros.rgbd_folder import HIGHEST_RATE_HZ
 from tam_ros.ros.camera_topics import CameraTopics
 from tam_ros.ros.start import own_arguments, start_ros
-from tam_ros.video_source import HIGHEST_RATE_HZ, Frame, Pace, at_rate, open_source
+from tam_ros.video_source import Frame, Pace, at_rate, open_source
 
 HOLD_PERIOD_S = 2.0  # between two times of the held first frame
 
