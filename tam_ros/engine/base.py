@@ -129,7 +129,8 @@ class MemoryPlan:
     """(B, 2) slots of the newest prompted memory and of the newest of all, for networks that
     match a frame with a remembered one."""
     matched_frames: np.ndarray
-    """(B, 2) numbers of the frames that those remember."""
+    """(B, 2) numbers of the images that those remember, equal for the same image: a frame, or a
+    part of one."""
 
 
 class MemoryStore(Protocol):

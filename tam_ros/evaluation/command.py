@@ -25,7 +25,7 @@ from tam_ros.image_files import SourceError
 from tam_ros.paths import make_folder, user_path
 from tam_ros.tracker.continuity import AHEAD_S
 from tam_ros.tracker.forecast import FORECAST_TIMES
-from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.options import ROI_CHOICES, SessionOptions
 from tam_ros.tracker.policies import POLICIES
 from tam_ros.weights import DownloadError
 
@@ -80,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('--prompts', type=_words, default=['mask'], help=f'of: {", ".join(PROMPT_KINDS)}')
     add('--max-frames', type=int, help='frames of each clip, at most')
     add('--every', type=int, default=1, help='take every k-th frame of a clip')
+    add('--roi', default='off', choices=ROI_CHOICES, help='auto: windows around small objects')
     add('--fps', type=float, default=DEFAULT_RATE_HZ, help='frames per second of all clips')
     add(
         '--out',
@@ -143,7 +144,7 @@ def session_contenders(engine: Engine, args) -> list[Contender]:
 
 
 def _session_options(args) -> SessionOptions:
-    return SessionOptions(forecast=args.forecast, forecast_ms=args.forecast_ms)
+    return SessionOptions(roi=args.roi, forecast=args.forecast, forecast_ms=args.forecast_ms)
 
 
 def check_choices(args) -> None:

@@ -18,6 +18,7 @@ from tam_ros.tracker.prompted import PromptedFrame
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 from tam_ros.tracker.visibility import Sighting
+from tam_ros.tracker.window import WHOLE
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ class DetectionAssociation:
         self._forget_removed()
         on = self._session.prompted_frame(stamp_ns)
         seen = {i: seen for i, seen in on.frame.observations.items() if i in self._objects}
-        message = Message(on, options, {i: _flat(seen.logits) for i, seen in seen.items()})
+        message = Message(
+            on, options, {i: _flat(seen.over(WHOLE).logits) for i, seen in seen.items()}
+        )
         found = self._find(message, detections)
         unknown = self._match(message, found)
         self._judge_trials(message)

@@ -9,6 +9,7 @@ import numpy as np
 from tam_ros.engine.base import Array, Decoded
 from tam_ros.tracker.distractors import has_distractor
 from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.window import WHOLE, Window
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class DecodedFrame:
     """Time of the frame."""
     batch: Decoded
     """A row of each pathway of each object."""
+    window: Window = WHOLE
+    """The part of the image that it was decoded from."""
 
     def mask_logits(self, choices: Sequence['Choice']) -> Array:
         """Return the (B, m, m) mask logits of choices, as `encode_memory` takes them."""
@@ -66,6 +69,7 @@ class Choice:
             logits,
             float(batch.presence_logits[row]),
             float(predicted_iou),
+            window=self.frame.window,
         )
 
     def has_distractor(self) -> bool:

@@ -53,4 +53,5 @@ class LateTracks:
         ahead = history.after(min(track.frame_index for track in late))
         frame = ahead[min(int(self._is_slow), len(ahead) - 1)]
         tracks = [track for track in late if track.frame_index < frame.index]
+        self._tracking.widen(frame, list(self._objects.values()))
         self._tracking.track(frame, tracks, options)

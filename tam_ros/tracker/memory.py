@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from tam_ros.tracker.choices import Choice, DecodedFrame
 from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.window import WHOLE, Window
 
 RECENT_POINTERS = 15  # with the first prompted frame's, the 16 pointers of the papers
 
@@ -36,12 +37,21 @@ class MemoryEntry:
     """Whether the mask may be carried into the present frame by matching."""
     is_distinctive: bool = False
     """Whether the frame told the object from something like it."""
+    window: Window = WHOLE
+    """The part of the image that the memory was encoded from."""
 
     @classmethod
     def of(cls, seen: Observation) -> 'MemoryEntry':
         """Return the entry of what was seen in a frame."""
         area = seen.sighting.area if seen.sighting else 0.0
-        return cls(seen.frame_index, seen.stamp_ns, seen.presence_logit, seen.predicted_iou, area)
+        return cls(
+            seen.frame_index,
+            seen.stamp_ns,
+            seen.presence_logit,
+            seen.predicted_iou,
+            area,
+            window=seen.window,
+        )
 
     @property
     def is_visible(self) -> bool:
@@ -90,6 +100,12 @@ class Kept:
 
         return Kept(earlier(self.memories), earlier(self.pointers))
 
+    def narrowed(self, frame_index: int, window: Window) -> tuple['Kept', list[int]]:
+        """Return it with the memory of one frame alone, and that one's slot, if it has one."""
+        kept = tuple(e for e in self.memories if e.frame_index == frame_index)
+        memories = tuple(replace(e, window=window) for e in kept)
+        return replace(self, memories=memories), [e.slot for e in memories]
+
 
 @dataclass(frozen=True)
 class Recall:
@@ -126,6 +142,13 @@ class TrackedMemory(Protocol):
 
     def before(self, frame_index: int) -> 'TrackedMemory':
         """Return what is remembered of frames before one, as the user saw them."""
+
+    def narrowed(self, frame_index: int, window: Window) -> tuple['TrackedMemory', list[int]]:
+        """Return it with the memory of one frame alone, as the user saw it, and that one's slot.
+
+        window: that it will be encoded from. Without a slot where that frame is not remembered.
+        All pointers stay.
+        """
 
 
 class MemoryPolicy(Protocol):
@@ -192,6 +215,11 @@ class SinglePathway:
         """Return what is remembered of frames before one."""
         return replace(self, kept=self.kept.before(frame_index))
 
+    def narrowed(self, frame_index: int, window: Window) -> tuple['SinglePathway', list[int]]:
+        """Return it with the memory of one frame alone, and that one's slot."""
+        kept, slots = self.kept.narrowed(frame_index, window)
+        return replace(self, kept=kept), slots
+
 
 @dataclass
 class ObjectMemory:
@@ -230,6 +258,10 @@ class ObjectMemory:
         """Return what is remembered of prompts on other frames, and of tracked ones before."""
         prompted = [e for e in self.prompted if e.frame_index != frame_index]
         return replace(self, prompted=prompted, tracked=self.tracked.before(frame_index))
+
+    def is_of(self, window: Window, now: int) -> bool:
+        """Return whether all that frame now attends to was encoded from a window."""
+        return all(e.window == window for r in self.recall(now) for e, _ in r.memories)
 
     def recall(self, now: int) -> Sequence[Recall]:
         """Return what frame now attends to, prompted frames first, in each row of a batch."""

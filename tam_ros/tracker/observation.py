@@ -1,12 +1,14 @@
 """What a network says of one object in one frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 
+from tam_ros.masks import tight_crop
 from tam_ros.tracker.visibility import Sighting, mask_quality
+from tam_ros.tracker.window import WHOLE, Window, resample
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,15 @@ class Observation:
     stamp_ns: int
     """Time of the frame."""
     logits: np.ndarray
-    """(m, m) float32 mask logits over the whole image; above 0 is the object."""
+    """(m, m) float32 mask logits over the window; above 0 is the object."""
     presence_logit: float
     """Above 0 the network finds the object in the frame."""
     predicted_iou: float
     """IoU of the mask with the true one as the network expects it, in [0, 1]."""
     visible: bool = True
     """Whether the tracker believes the mask."""
+    window: Window = WHOLE
+    """The part of the image that the frame was encoded from."""
 
     @cached_property
     def sighting(self) -> Sighting | None:
@@ -36,9 +40,24 @@ class Observation:
         if not cells:
             return None
         height, width = self.logits.shape
-        center = (
-            (moments['m10'] / cells + 0.5) / width,
-            (moments['m01'] / cells + 0.5) / height,
+        center = self.window.point(
+            (moments['m10'] / cells + 0.5) / width, (moments['m01'] / cells + 0.5) / height
         )
         quality = mask_quality(self.presence_logit, self.predicted_iou)
-        return Sighting(self.stamp_ns, quality, cells / self.logits.size, center)
+        area = cells / self.logits.size * self.window.area
+        return Sighting(self.stamp_ns, quality, area, center)
+
+    @property
+    def extent(self) -> Window | None:
+        """The tight box of the mask; None without one, or where it is not believed."""
+        crop = tight_crop(0, 0, self.logits > 0) if self.visible else None
+        if crop is None:
+            return None
+        height, width = self.logits.shape
+        return self.window.part(Window.of_pixels(crop.box_xyxy, (width, height)))
+
+    def over(self, window: Window) -> 'Observation':
+        """Return what it says of the part of the image that another window shows."""
+        if window == self.window:
+            return self
+        return replace(self, logits=resample(self.logits, self.window, window), window=window)

@@ -1,9 +1,13 @@
 """Options of a session and of the use of detections: what may change while they run."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tam_ros.options import check_options, option
 from tam_ros.tracker.forecast import FORECAST_TIMES, MAX_HORIZON_S, ForecastTime
+
+Roi = Literal['auto', 'off']
+ROI_CHOICES: tuple[Roi, ...] = ('auto', 'off')
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class SessionOptions:
     history_frames: int = option(32, 'Frames that are kept so at most.', between=(1, 1000))
     history_mb: float = option(
         256.0, 'MiB that they may take, on the device.', between=(0.0, 65536.0)
+    )
+    roi: Roi = option(
+        'off',
+        'Region of interest: auto encodes only a window around the objects where all of them are '
+        'small and near each other, and the whole image to look for them; off: always all of it.',
+        choices=ROI_CHOICES,
     )
     max_prompt_points: int = option(
         100,

@@ -21,6 +21,7 @@ from tam_ros.tracker.memory import (
     StoreSize,
     place,
 )
+from tam_ros.tracker.window import Window
 
 SMALLEST_IOU = 1e-5
 
@@ -126,6 +127,11 @@ class Pathways:
         """Return what the published pathway remembers of frames before one."""
         published = Pathway(self.pathways[0].kept.before(frame_index))
         return replace(self, pathways=[published])
+
+    def narrowed(self, frame_index: int, window: Window) -> tuple['Pathways', list[int]]:
+        """Return the published pathway with the memory of one frame alone, and its slot."""
+        kept, slots = self.pathways[0].kept.narrowed(frame_index, window)
+        return replace(self, pathways=[Pathway(kept)]), slots
 
     def _remember(self, choice: PathwayChoice, index: int) -> Slots:
         """Remember a frame on a pathway; its pointer belongs to the decoder's own answer only."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from tam_ros.engine.base import MemoryPlan
 from tam_ros.tracker.memory import MemoryEntry, ObjectMemory, Recall
+from tam_ros.tracker.window import WHOLE, Window
 
 
 def plan_memories(
@@ -21,14 +22,28 @@ def plan_memories(
     recalls = [recall for _, _, recall in planned]
     ages = [[prompted_age if age is None else age for _, age in r.memories] for r in recalls]
     matched = [(m.prompted[-1], _newest_good(recall)) for _, m, recall in planned]
+    numbers = _image_numbers([e for pair in matched for e in pair])
     return MemoryPlan(
         rows=np.array([row for row, _, _ in planned], np.int64),
         slots=_padded([[entry.slot for entry, _ in r.memories] for r in recalls]),
         ages=_padded(ages),
         pointer_slots=_padded([[entry.slot for entry in r.pointers] for r in recalls]),
         matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
-        matched_frames=np.array([[e.frame_index for e in pair] for pair in matched], np.int64),
+        matched_frames=np.array(
+            [[numbers[_image(e)] for e in pair] for pair in matched], np.int64
+        ),
     )
+
+
+def _image(entry: MemoryEntry) -> tuple[int, Window]:
+    return entry.frame_index, entry.window
+
+
+def _image_numbers(entries: Sequence[MemoryEntry]) -> dict[tuple[int, Window], int]:
+    """Return a number for each image that a memory is of: its frame's, a negative of a window."""
+    windows = {_image(e) for e in entries if e.window != WHOLE}
+    numbers = {image: -1 - i for i, image in enumerate(sorted(windows, key=repr))}
+    return numbers | {_image(e): e.frame_index for e in entries if e.window == WHOLE}
 
 
 def _newest_good(recall: Recall) -> MemoryEntry:

@@ -101,6 +101,7 @@ class PromptedFrame:
         # What a prompt on the newest frame was answered stands.
         if not track.memory.is_prompted(newest.index):
             track.visibility.start(answer.observation.sighting)
+            self.tracking.widen(newest, list(self.objects.values()))
             with refusing_prompts():
                 self.tracking.track(newest, [track], self.options)
 

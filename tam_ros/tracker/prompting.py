@@ -94,7 +94,7 @@ class PromptDecoder:
             # As it was decoded there; memories have the frame itself by now.
             return track.attended and track.attended.alone()
         memory = track.memory.beside(frame.index)
-        if not memory.prompted:
+        if not memory.prompted or not memory.is_of(frame.window, frame.index):
             return None
         plan = plan_memories([track.row], [memory], frame.index)
         return self._engine.attend_memory(frame.features, self._store, plan)
@@ -124,4 +124,4 @@ def _former_logits(frame: Frame, track: Track) -> np.ndarray | None:
     """Return what prompts refine of an object in a frame; None where it is hidden."""
     is_newest = track.frame_index == frame.index
     seen = track.observation if is_newest else frame.observations.get(track.object_id)
-    return former_logits(seen.logits) if seen and seen.visible else None
+    return former_logits(seen.over(frame.window).logits) if seen and seen.visible else None

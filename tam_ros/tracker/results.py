@@ -18,6 +18,7 @@ from tam_ros.masks import (
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import Forecast, Motion
 from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.window import WHOLE, Window
 
 
 class ObjectState(enum.IntEnum):
@@ -37,24 +38,35 @@ class FrameMasks:
     """
 
     def __init__(
-        self, logits: Mapping[int, np.ndarray], size_wh: tuple[int, int], *, exclusive: bool
+        self,
+        logits: Mapping[int, np.ndarray],
+        size_wh: tuple[int, int],
+        *,
+        exclusive: bool,
+        windows: Mapping[int, Window] | None = None,
     ):
+        """logits: by object id, over the object's window, which is the whole image by default."""
         self._logits = logits
         self.size_wh = size_wh
+        self._windows = {key: WHOLE for key in logits} | dict(windows or {})
         self._exclusive = exclusive
 
     @cached_property
     def crops(self) -> dict[int, MaskCrop | None]:
         """Masks cropped to their boxes, by object id; None where no pixel is left."""
-        upsampled = {
-            key: upsample_around_mask(logits, self.size_wh) for key, logits in self._logits.items()
-        }
+        upsampled = {key: self._upsampled(key) for key in self._logits}
         present: dict[int, LogitCrop] = {k: c for k, c in upsampled.items() if c is not None}
         if self._exclusive:
             crops = resolve_overlaps(present)
         else:
             crops = {key: crop.tight() for key, crop in present.items()}
         return {key: crops.get(key) for key in self._logits}
+
+    def _upsampled(self, object_id: int) -> LogitCrop | None:
+        """Return logits at the image's resolution, where they are in the image."""
+        x0, y0, x1, y1 = self._windows[object_id].pixels(self.size_wh)
+        crop = upsample_around_mask(self._logits[object_id], (x1 - x0, y1 - y0))
+        return crop and LogitCrop(crop.x0 + x0, crop.y0 + y0, crop.logits)
 
     def has_pixel(self, object_id: int) -> bool:
         """Return whether a pixel of the image is the object's; masks are made only in doubt."""
@@ -68,7 +80,8 @@ class FrameMasks:
         """Between four positive logits is a pixel, where pixels are no coarser than logits."""
         positive = self._logits[object_id] > 0
         height, width = positive.shape
-        if self.size_wh[0] < width or self.size_wh[1] < height:
+        x0, y0, x1, y1 = self._windows[object_id].pixels(self.size_wh)
+        if x1 - x0 < width or y1 - y0 < height:
             return False
         both = positive[1:] & positive[:-1]
         if not (both[:, 1:] & both[:, :-1]).any():
@@ -77,6 +90,8 @@ class FrameMasks:
 
     def _may_share(self, object_id: int) -> bool:
         """Return whether another object is so near that interpolation may reach both."""
+        if len(set(self._windows.values())) > 1:  # a prompt came, and cells are not comparable
+            return True
         reaches = self._reaches
         x0, y0, x1, y1 = reaches[object_id]
         return any(
@@ -128,7 +143,7 @@ class ObjectResult:
     @property
     def logits(self) -> np.ndarray:
         """(m, m) float32 low-resolution mask logits over the whole image."""
-        return self.observation.logits
+        return self.observation.over(WHOLE).logits
 
     @property
     def mask(self) -> MaskCrop | None:

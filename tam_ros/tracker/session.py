@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tam_ros.engine.base import Engine
-from tam_ros.preprocess import check_image, resize_video_frame
+from tam_ros.preprocess import check_image
 from tam_ros.prompts import (
     Prompt,
     check_label,
@@ -28,11 +28,14 @@ from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
 from tam_ros.tracker.prompted import PromptedFrame, remember_prompts
 from tam_ros.tracker.prompting import PromptDecoder
+from tam_ros.tracker.region import region_of
+from tam_ros.tracker.reseeding import encode
 from tam_ros.tracker.results import FrameResult, ObjectResult
 from tam_ros.tracker.showing import NewestView
 from tam_ros.tracker.track import Frame
 from tam_ros.tracker.tracking import Tracking
 from tam_ros.tracker.warm_up import warm_up
+from tam_ros.tracker.window import WHOLE, Window
 
 
 class Session:
@@ -165,8 +168,10 @@ class Session:
 
         Raises PromptError where there is no frame.
         """
+        frame = self.history.at(stamp_ns)
+        self._tracking.widen(frame, list(self.tracked.values()))
         return PromptedFrame(
-            self.history.at(stamp_ns),
+            frame,
             self.options,
             self.tracked,
             self.history,
@@ -191,23 +196,31 @@ class Session:
 
     def _encode(self, image_rgb: np.ndarray, stamp_ns: int, verdict: Verdict) -> Frame:
         """Encode a frame, the newest from now on."""
-        spec = self._engine.spec
-        features = self._engine.encode_image(
-            resize_video_frame(image_rgb, spec.image_size, spec.resampling)
-        )
+        window = self._window(verdict.time_ns)
+        features = encode(self._engine, image_rgb, window)
+        kept = image_rgb.copy() if self.options.roi == 'auto' else None
         frame = Frame(
             index=self._frame_count,
             stamp_ns=verdict.time_ns,
             image_stamp_ns=stamp_ns,
             size_wh=_size_wh(image_rgb),
             features=features,
-            nbytes=self._engine.nbytes(features),
+            nbytes=self._engine.nbytes(features) + (0 if kept is None else kept.nbytes),
             is_standing=verdict.is_standing,
+            window=window,
+            image_rgb=kept,
         )
         self._frame_count += 1
         self.history.add(frame)
         self.history.trim(self.options)
         return frame
+
+    def _window(self, now_ns: int) -> Window:
+        """Return which part of the next frame to encode."""
+        if self.options.roi == 'off' or self.tracked.late or not self.has_frame:
+            return WHOLE
+        size_wh, side = self.history.newest.size_wh, self._engine.spec.mask_side
+        return region_of(self.tracked.on_time, size_wh, now_ns, least_px=side)
 
     def _track(self, frame: Frame, started: float) -> None:
         """Find all objects in the newest frame, whose work started at a time of the clock."""

@@ -1,7 +1,7 @@
 """What is shown of objects in a frame: their results, and that each has a pixel of its own."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from tam_ros.masks import MaskCrop, upsample_around_mask
 from tam_ros.prompts import PromptError
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.objects import LARGEST_ID
+from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import FrameMasks, FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
@@ -23,8 +24,8 @@ class NewestView:
         self._frame = frame
         self._tracks = tracks
         self._options = options
-        visible = {t.object_id: t.observation.logits for t in tracks if t.observation.visible}
-        self._masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
+        visible = {t.object_id: t.observation for t in tracks if t.observation.visible}
+        self._masks = _masks_in(frame, visible, options)
 
     def follow_motions(self) -> None:
         """Have the motions of objects follow their masks, if the session forecasts."""
@@ -69,7 +70,7 @@ def show_prompted(
     frame: Frame, track: Track, known: Collection[int], options: SessionOptions
 ) -> ObjectResult:
     """Return the answer to an object's prompt on an earlier frame, among those known there."""
-    masks = FrameMasks(_seen_in(frame, known), frame.size_wh, exclusive=options.exclusive_masks)
+    masks = _masks_in(frame, _seen_in(frame, known), options)
     return ObjectResult(
         track.object_id,
         track.label,
@@ -90,11 +91,21 @@ def _state(frame: Frame, track: Track, options: SessionOptions, *, is_shown: boo
     return ObjectState.LOST if unseen_s > options.lost_after_s else ObjectState.OCCLUDED
 
 
-def _seen_in(frame: Frame, known: Collection[int]) -> dict[int, np.ndarray]:
-    """Return the logits of the known objects that were visible in a frame."""
-    return {
-        i: seen.logits for i, seen in frame.observations.items() if seen.visible and i in known
-    }
+def _masks_in(
+    frame: Frame, visible: Mapping[int, Observation], options: SessionOptions
+) -> FrameMasks:
+    """Return the masks of what was seen in a frame, by object id."""
+    return FrameMasks(
+        {key: seen.logits for key, seen in visible.items()},
+        frame.size_wh,
+        exclusive=options.exclusive_masks,
+        windows={key: seen.window for key, seen in visible.items()},
+    )
+
+
+def _seen_in(frame: Frame, known: Collection[int]) -> dict[int, Observation]:
+    """Return what was seen of the known objects that were visible in a frame."""
+    return {i: seen for i, seen in frame.observations.items() if seen.visible and i in known}
 
 
 def check_pixels(
@@ -110,10 +121,8 @@ def check_pixels(
     object_id: of the object that was prompted; 0 for a new one, whose id will be the largest.
     """
     own_id = object_id or LARGEST_ID + 1
-    visible = _seen_in(frame, [i for i in others if i != own_id]) | {
-        own_id: answer.observation.logits
-    }
-    masks = FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
+    visible = _seen_in(frame, [i for i in others if i != own_id]) | {own_id: answer.observation}
+    masks = _masks_in(frame, visible, options)
     if masks.has_pixel(own_id):
         return
     upsampled = upsample_around_mask(answer.observation.logits, frame.size_wh)

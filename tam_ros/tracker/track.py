@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from tam_ros.engine.base import Array
 from tam_ros.masks import MaskCrop
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.forecast import Motion
 from tam_ros.tracker.memory import ObjectMemory
 from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.reseeding import Origins, Seed
 from tam_ros.tracker.visibility import Visibility
+from tam_ros.tracker.window import WHOLE, Window
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Track:
     """What the observation was decoded from, if the object has not been prompted in its frame."""
     visibility: Visibility = field(init=False, default_factory=Visibility)
     """Whether it is believed to be seen, with memory for doubt."""
+    origins: Origins = field(init=False, default_factory=Origins)
+    """What its memories can be made from again, for another window."""
     motion: Motion | None = field(init=False, default=None)
     """As of the last frame that it was visible in, since the newest prompt; None where the session
     does not forecast."""
@@ -135,11 +141,15 @@ class Frame:
     size_wh: tuple[int, int]
     """Of the image in pixels."""
     features: Array
-    """The encoded image."""
+    """The encoded image, or that window of it."""
     nbytes: int
-    """What the frame occupies: at first its features alone."""
+    """What the frame occupies: at first its features, and its image, alone."""
     is_standing: bool = False
     """Whether stamps stand still at that of the image, which then tells no frame from others."""
+    window: Window = WHOLE
+    """The part of the image that is encoded."""
+    image_rgb: np.ndarray | None = None
+    """(H, W, 3) uint8; None where another window will not be asked for."""
     count: ByteCount | None = field(init=False, default=None)
     """Of the history that keeps the frame, if one does."""
     _observations: dict[int, Observation] = field(init=False, default_factory=dict)
@@ -149,6 +159,14 @@ class Frame:
     def observations(self) -> Mapping[int, Observation]:
         """What was seen of objects in the frame, by their ids."""
         return MappingProxyType(self._observations)
+
+    def seed(self, seen: Observation, mask: np.ndarray | None = None) -> Seed | None:
+        """Return what was seen of an object as a seed, None where the image was not kept."""
+        return None if self.image_rgb is None else Seed(self.image_rgb, seen, mask)
+
+    def widen(self, features: Array) -> None:
+        """Take the features of the whole image in place of a window's."""
+        self.features, self.window = features, WHOLE
 
     def note(self, object_id: int, observation: Observation) -> None:
         """Keep what was seen of an object in this frame, in place of what was noted before."""

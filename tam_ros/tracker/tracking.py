@@ -12,8 +12,10 @@ from tam_ros.tracker.decoding import decode_mask
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.planning import plan_memories
+from tam_ros.tracker.reseeding import Reseeding, encode
 from tam_ros.tracker.track import Conditioned, Frame, Track
 from tam_ros.tracker.visibility import Verdict
+from tam_ros.tracker.window import WHOLE
 
 Chosen = tuple[Track, Sequence[Choice]]
 
@@ -27,6 +29,9 @@ class Tracking:
 
     def track(self, frame: Frame, tracks: Sequence[Track], options: SessionOptions) -> None:
         """Find objects, at least one, in a frame, and remember them there."""
+        reseeding = Reseeding(self._engine, self._store, frame.window)
+        for track in tracks:
+            reseeding.reseed(track.row, track.memory, track.origins, frame.index)
         plan = plan_memories([t.row for t in tracks], [t.memory for t in tracks], frame.index)
         attended = self._engine.attend_memory(frame.features, self._store, plan)
         decoded = self._decode(frame, attended, len(plan.rows))
@@ -35,6 +40,8 @@ class Tracking:
         for track, choices in zip(tracks, chosen):
             track.attended = Conditioned(attended, choices[0].row)
             verdict = self._see(track, choices[0].observation, options)
+            if verdict is Verdict.VISIBLE:
+                track.origins.newest = frame.seed(track.observation)
             frame.note(track.object_id, track.observation)
             # That an object is absent is remembered, too, if its policy likes.
             if verdict is not Verdict.WITHHELD:
@@ -50,11 +57,25 @@ class Tracking:
         for track, slot in zip(tracks, slots):
             self._store.write_pointers([track.row], [slot], track.answer.pointer)
             track.answer = replace(track.answer, pointer=None)
+            seed = frame.seed(track.answer.observation, track.answer.prompt.mask)
+            track.origins.note_prompt(track.memory, seed)
+
+    def widen(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Have a frame be of the whole image, as prompts want it and objects on their way to it.
+
+        tracks: all there are. What was seen of them in the frame stays.
+        """
+        if frame.window == WHOLE or frame.image_rgb is None:
+            return
+        frame.widen(encode(self._engine, frame.image_rgb, WHOLE))
+        for track in tracks:
+            if track.frame_index == frame.index:
+                track.attended = None
 
     def _decode(self, frame: Frame, attended: Array, count: int) -> DecodedFrame:
         none = DecoderPrompts.none(count)
         decoded = decode_mask(self._engine, frame.features, attended, none)
-        return DecodedFrame(frame.index, frame.stamp_ns, decoded)
+        return DecodedFrame(frame.index, frame.stamp_ns, decoded, frame.window)
 
     def _see(self, track: Track, seen: Observation, options: SessionOptions) -> Verdict:
         """Take over what was seen in a frame, visible if it is believed."""
