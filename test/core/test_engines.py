@@ -11,8 +11,10 @@ from tam_ros.engine.torch_engine import TorchEngine, check_device, load_torch_en
 from tam_ros.model.fuse import fuse
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.image import ImageSegmenter
+from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.results import ObjectState
 from tam_ros.tracker.session import Session
+from tam_ros.tracker.window import Window
 
 CLICKS = [(90, 110), (200, 60), (270, 190)]
 TOLERANCE = 1e-4
@@ -104,6 +106,21 @@ def test_a_missing_memory_counts_as_absent(any_engine, network_input):
     padded = attend([0, 5, -1, -1], [6, 0, -1, -1], [0, 1, -1])
     np.testing.assert_allclose(padded, short, atol=TOLERANCE)
     assert np.abs(attend([0, 5, 7], [6, 0, 1], [0, 1]) - short).max() > 100 * TOLERANCE
+
+
+def test_memories_are_made_anew_for_a_window_of_the_image(any_engine):
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    session = Session(any_engine, SessionOptions(roi='auto'))
+    session.step(image, 0)
+    mask = np.zeros((480, 640), np.uint8)
+    mask[200:240, 300:350] = 1
+    session.add_prompt(Prompt(mask=mask))
+    result = session.step(image, 33_000_000)
+    assert session.history.newest.window.keeps(Window.of_pixels((300, 200, 350, 240), (640, 480)))
+    assert session.history.newest.window.area < 0.2
+    assert np.isfinite(result.objects[0].logits).all()
+    (track,) = session.tracked.on_time
+    assert track.memory.is_of(session.history.newest.window, 2)
 
 
 def track(engine, frames, clicks, added_at=None):

@@ -1,9 +1,11 @@
 """Sessions that encode only a window around small objects."""
 
+import cv2
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
 
+from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.prompts import Prompt, PromptError
 from tam_ros.tracker.association import Detection, DetectionAssociation
 from tam_ros.tracker.options import DetectionOptions, SessionOptions
@@ -174,3 +176,31 @@ def test_what_is_held_of_images_is_bounded(session):
     (track,) = session.tracked.on_time
     assert len(track.origins.prompted) <= 4
     assert session.history.nbytes >= sum(f.image_rgb.nbytes for f in session.history.after(0))
+
+
+# -- with networks ----------------------------------------------------------------------------
+
+
+def scene(t: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a frame in which a red disc moves over a grey wall, and the disc's mask."""
+    wall = np.random.default_rng(0).integers(90, 130, (24, 32, 3), np.uint8)
+    image = cv2.resize(wall, (640, 480), interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[:480, :640]
+    mask = np.hypot(x - 150 - 12 * t, y - 200 - 5 * t) < 22
+    image[mask] = (200, 30, 30)
+    return image, mask
+
+
+@pytest.mark.parametrize('runtime', ['onnx', 'torch'])
+def test_a_network_follows_a_small_object_from_window_to_window(runtime):
+    engine = load_engine(EngineChoice('tam_nano', engine=runtime, image_size=256))
+    session, windows = Session(engine, AUTO), set()
+    session.step(scene(0)[0], 0)
+    session.add_prompt(Prompt(mask=scene(0)[1]))
+    for t in range(1, 13):
+        image, mask = scene(t)
+        found = session.step(image, t * PERIOD_NS).label_image() > 0
+        windows.add(session.history.newest.window)
+        assert (found & mask).sum() / (found | mask).sum() > 0.8, t
+    assert WHOLE not in windows
+    assert len(windows) > 1
