@@ -107,10 +107,11 @@ class Reseeding:
             self._reseed_tracked(row, memory, origins.newest)
 
     def _reseed_tracked(self, row: int, memory: ObjectMemory, newest: Seed | None) -> None:
-        at = newest.seen.frame_index if newest else -1
+        at = -1 if newest is None else newest.seen.frame_index
         memory.tracked, slots = memory.tracked.narrowed(at, self._window)
-        for slot in slots if newest else []:
-            self._write(newest, Place(row, slot, self._window, from_prompt=False))
+        if newest is not None:
+            for slot in slots:
+                self._write(newest, Place(row, slot, self._window, from_prompt=False))
 
     def _write(self, seed: Seed, place: Place) -> None:
         key = seed.seen.frame_index, place.window
