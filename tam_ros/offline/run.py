@@ -1,0 +1,162 @@
+"""A run through a recording: goes over what is done, tracks in the rest, and may stop anywhere."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from tam_ros.engine.base import EngineError
+from tam_ros.image_files import SourceError
+from tam_ros.masks import MaskCrop
+from tam_ros.offline.file_tracker import FileTracker
+from tam_ros.offline.interruption import Interruption
+from tam_ros.offline.plan import Plan, PlannedPrompt
+from tam_ros.offline.recording import Recording, Shot
+from tam_ros.offline.records import FrameRecord, make_record
+from tam_ros.offline.results import Results
+from tam_ros.prompts import PromptError
+
+FAILURES = (SourceError, PromptError, EngineError, OSError)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    done: int
+    """Frames whose results are there."""
+    failure: str = ''
+    """What ended it; '' where nothing failed."""
+    signal: int = 0
+    """Number of the signal that stopped it, if one did."""
+
+
+class Run:
+    """Tracks in a recording, from the first frame that is not done."""
+
+    def __init__(self, recording: Recording, plan: Plan, results: Results):
+        self._recording = recording
+        self._plan = plan
+        self._results = results
+        self._since_ns = 0  # where the time of the next frame begins
+
+    def keep_what_holds(self) -> int:
+        """Forget frames from the first on whose prompts have changed; return how many were done.
+
+        Raises OSError.
+        """
+        journal, holding, since_ns = self._results.journal, 0, None
+        for record in journal.records():
+            since_ns = _start_ns(record.time_ns, record.until_ns) if since_ns is None else since_ns
+            due = self._plan.due(record.index, since_ns, record.until_ns)
+            if _digests(due) != record.prompts:
+                break
+            since_ns = record.until_ns
+            holding += 1
+        done = len(journal)
+        if holding < done:
+            self._results.keep(holding)
+        return done
+
+    def go(self, tracker: FileTracker, interruption: Interruption) -> Outcome:
+        """Track until the end, a failure or a signal; what is done is whole then."""
+        failure = ''
+        try:
+            self._go(tracker, interruption)
+        except FAILURES as error:
+            failure = str(error)
+        failures = [failure, *self._results.close()]
+        first = next(filter(None, failures), '')
+        return Outcome(len(self._results.journal), first, interruption.number)
+
+    def _go(self, tracker: FileTracker, interruption: Interruption) -> None:
+        self._results.open()
+        journal, recording = self._results.journal, self._recording
+        with contextlib.closing(recording.shots()) as shots:
+            self._go_over_done(tracker, shots, interruption)
+            bar = tqdm(
+                shots,
+                recording.name,
+                total=recording.count,
+                initial=len(journal),
+                unit='frame',
+                disable=None,
+            )
+            for shot in bar:
+                if interruption.number:
+                    return
+                self._track(tracker, shot)
+        self._plan.check_end(len(journal), self._since_ns)
+        journal.finish()
+
+    # -- what is done -----------------------------------------------------------------------
+
+    def _go_over_done(
+        self, tracker: FileTracker, shots: Iterator[Shot], interruption: Interruption
+    ) -> None:
+        """Draw the frames that are done again, and let the tracker know their objects.
+
+        It sees the frames with prompts, and of each object the last one that showed it, with the
+        mask that was found there. That is what it can know of frames before, but not all that it
+        knew: the frames after may differ from those of a run that was not stopped.
+        """
+        journal, last_seen = self._results.journal, self._last_seen()
+        bar = tqdm(
+            journal.records(), 'what is done', total=len(journal), unit='frame', disable=None
+        )
+        for record in bar:
+            if interruption.number:
+                return
+            shot = self._same(next(shots, None), record)
+            self._results.add_again(shot.view, record)
+            prompts = self._due(shot)
+            masks = {n: crop for n, crop in _masks(record).items() if last_seen[n] == record.index}
+            if prompts or masks:
+                tracker.recall(shot.view, prompts, masks)
+
+    def _last_seen(self) -> dict[int, int]:
+        """Return the last frame that is done with a mask of an object, by its number."""
+        return {
+            n: record.index for record in self._results.journal.records() for n in _masks(record)
+        }
+
+    def _same(self, shot: Shot | None, record: FrameRecord) -> Shot:
+        """Return the shot of a record; raises SourceError where it is another."""
+        view = shot and shot.view
+        if not shot or (shot.view.index, shot.view.name) != (record.index, record.name):
+            raise SourceError(
+                f'{self._recording.path} has changed: frame {record.index} was {record.name}, now '
+                f'it is {view.name if view else "missing"}; set --restart to begin anew'
+            )
+        return shot
+
+    # -- the rest ---------------------------------------------------------------------------
+
+    def _track(self, tracker: FileTracker, shot: Shot) -> None:
+        prompts = self._due(shot)
+        objects = tracker.track(shot.view, prompts)
+        self._results.add(shot.view, make_record(shot, _digests(prompts), objects))
+
+    def _due(self, shot: Shot) -> list[PlannedPrompt]:
+        """Return the prompts for a shot; raises PromptError for those before the first."""
+        view = shot.view
+        if not view.index:
+            self._since_ns = _start_ns(view.time_ns, shot.until_ns)
+            self._plan.check_start(self._since_ns)
+        due = self._plan.due(view.index, self._since_ns, shot.until_ns)
+        self._since_ns = shot.until_ns
+        return due
+
+
+def _start_ns(time_ns: int, until_ns: int) -> int:
+    """Return where the time of a first frame begins: as long before it as it ends after it."""
+    return 2 * time_ns - until_ns - 1
+
+
+def _digests(prompts: list[PlannedPrompt]) -> tuple[str, ...]:
+    return tuple(planned.digest() for planned in prompts)
+
+
+def _masks(record: FrameRecord) -> dict[int, MaskCrop]:
+    return {o.object_id: o.mask for o in record.objects if o.mask is not None}
