@@ -51,6 +51,11 @@ class ResultBag:
             raw = self._store.serialize_cdr(message, TOPICS[topic])
             self._writer.write(self._connections[topic], origin.received_ns, raw)
 
+    def discard(self) -> None:
+        """Leave the bag of an earlier run; raises OSError."""
+        self._writer.abort()
+        shutil.rmtree(self._part)
+
     def close(self) -> None:
         """Put the bag in place of that of an earlier run; raises OSError."""
         try:

@@ -7,6 +7,7 @@ a bag one with the result topics. Started again, the same command goes on where 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,9 +19,9 @@ from tam_ros.offline.file_tracker import FileTracker
 from tam_ros.offline.interruption import Interruption
 from tam_ros.offline.journal import Identity
 from tam_ros.offline.plan import Plan
-from tam_ros.offline.prompt_files import prompts_of_options, read_prompt_file
+from tam_ros.offline.prompt_files import Given, prompts_of_options, read_prompt_file
 from tam_ros.offline.recording import Recording, open_files
-from tam_ros.offline.results import Results, remove_results
+from tam_ros.offline.results import Results
 from tam_ros.offline.run import Outcome, Run
 from tam_ros.paths import user_path
 from tam_ros.tracker.memory_options import MemoryOptions
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
             dest='given',
             action='append',
             metavar=form,
-            type=lambda text, kind=kind: (kind, text),
+            type=partial(_given, kind),
             help=f'{what} in the first frame; several may be given',
         )
     add('--prompts', type=user_path, help='JSON file of prompts, for any frame')
@@ -70,6 +71,10 @@ def make_parser() -> argparse.ArgumentParser:
     add('--policy', default=MemoryOptions.memory_policy, choices=tuple(POLICIES), help='of memory')
     add_engine_arguments(parser)
     return parser
+
+
+def _given(kind: str, text: str) -> Given:
+    return kind, text
 
 
 def _rate_hz(text: str) -> float:
@@ -89,23 +94,36 @@ def track_file(args: argparse.Namespace) -> int:
     plan = read_plan(args)
     first = recording.first()
     plan.check(first.size_wh, recording.count if recording.is_counted else None)
-    if args.restart:
-        remove_results(args.out)
-    with Results(args.out, recording, _identity(args, recording, first.size_wh)) as results:
+    memory = MemoryOptions(len(plan.object_ids), memory_policy=args.policy)
+    engine = load_engine(engine_choice(args))  # before anything that is there is changed
+    identity = _identity(args, recording, first.size_wh)
+    with Results(args.out, recording, identity, restart=args.restart) as results:
         run = Run(recording, plan, results)
-        done = run.keep_what_holds()
-        kept = len(results.journal)
-        if results.journal.is_complete:
-            print(f'all {kept} frames are done: {args.out}')
+        if _is_done(run.what_holds(), results):
             return 0
-        if done:
-            _say_what_is_kept(kept, done)
-        engine = load_engine(engine_choice(args))
-        memory = MemoryOptions(len(plan.object_ids), memory_policy=args.policy)
         with Interruption() as interruption:
             outcome = run.go(FileTracker(engine, memory), interruption)
     warnings.summarise()
     return report(outcome, recording, args.out)
+
+
+def _is_done(holding: int, results: Results) -> bool:
+    """Forget the frames that hold no more; say what is kept, and return whether that is all.
+
+    holding: frames whose prompts are as they were.
+    """
+    done = len(results.journal)
+    if holding < done:
+        print(f'prompts have changed: of {done} frames that were done, {holding} are kept')
+        results.keep(holding)
+    if results.journal.is_complete:
+        print(f'all {done} frames are done: {results.folder}')
+    elif holding:
+        print(
+            f'going on after {holding} frames: objects are known by their prompts and last masks, '
+            'so results may differ a little from those without a stop'
+        )
+    return results.journal.is_complete
 
 
 def open_recording(args: argparse.Namespace, warn: '_Warnings') -> Recording:
@@ -134,7 +152,7 @@ def _identity(
 ) -> Identity:
     """Return what must be the same for frames of two runs to belong together."""
     return {
-        'recording': recording.path.absolute().name,
+        'recording': recording.path.resolve().name,
         'topic': recording.topic,
         'size_wh': size_wh,
         'rate': args.rate,
@@ -143,16 +161,6 @@ def _identity(
         'image_size': args.image_size,
         'policy': args.policy,
     }
-
-
-def _say_what_is_kept(kept: int, done: int) -> None:
-    if kept < done:
-        print(f'prompts have changed: of {done} frames that were done, {kept} are kept')
-    if kept:
-        print(
-            f'going on after {kept} frames: objects are known by their prompts and last masks, so '
-            'results may differ a little from those without a stop'
-        )
 
 
 def report(outcome: Outcome, recording: Recording, out: Path) -> int:

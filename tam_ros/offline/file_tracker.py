@@ -10,6 +10,7 @@ from tam_ros.masks import MaskCrop, label_image
 from tam_ros.offline.plan import PlannedPrompt, saying
 from tam_ros.offline.recording import View
 from tam_ros.offline.records import ObjectRecord
+from tam_ros.offline.rle import RleMask
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.memory_options import MemoryOptions
 from tam_ros.tracker.policies import make_policy
@@ -39,7 +40,8 @@ class FileTracker:
             with saying(planned):
                 self._prompt(planned.object_id, planned.prompt, planned.label)
         found = {result.object_id: result for result in self._session.objects}
-        return [_record(n, found[i]) for n, i in sorted(self._session_ids.items())]
+        ids = sorted(self._session_ids.items())
+        return [_record(n, found[i], view.size_wh) for n, i in ids]
 
     def recall(
         self, view: View, prompts: Sequence[PlannedPrompt], masks: Mapping[int, MaskCrop]
@@ -65,10 +67,10 @@ class FileTracker:
         self._session_ids[object_id] = answer.object_id
 
 
-def _record(object_id: int, result: ObjectResult) -> ObjectRecord:
-    return ObjectRecord(
-        object_id, result.label, result.state, float(result.predicted_iou), result.mask
-    )
+def _record(object_id: int, result: ObjectResult, size_wh: tuple[int, int]) -> ObjectRecord:
+    score, crop = float(result.predicted_iou), result.mask
+    mask = RleMask.of(crop, size_wh) if crop else None
+    return ObjectRecord(object_id, result.label, result.state, score, mask)
 
 
 def _whole_mask(crop: MaskCrop, size_wh: tuple[int, int]) -> np.ndarray:

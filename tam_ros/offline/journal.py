@@ -22,18 +22,20 @@ Identity = dict[str, Any]
 class Journal:
     """The lines of a run, locked against other programs until it is closed."""
 
-    def __init__(self, path: Path, identity: Identity):
+    def __init__(self, path: Path, identity: Identity, *, restart: bool = False):
         """Open a run's journal, or begin one.
 
         identity: what must be the same for frames to belong together: the recording, its size_wh,
-        and what tracks in it. Raises PathError for a journal that is in use, no journal, or that
-        of another run.
+        and what tracks in it. restart: begin anew, whatever there is. Raises PathError for a
+        journal that is in use, no journal, or that of another run.
         """
         self._path = path
         self._size_wh: tuple[int, int] = tuple(identity['size_wh'])
         self._file = path.open('a+b')
         try:
             self._lock()
+            if restart:
+                self._file.truncate(0)
             self._ends = self._read(json.loads(json.dumps(identity)))
         except BaseException:
             self._file.close()

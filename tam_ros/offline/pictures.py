@@ -21,10 +21,10 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 class Pictures:
     """Draws what was found in each frame, once for the video and the page; see `close`."""
 
-    def __init__(self, folder: Path, rate_hz: float):
+    def __init__(self, video: Path, sheet: Path, rate_hz: float):
         """rate_hz: of the video."""
-        self._video = OverlayVideo(folder / 'overlay.mp4', rate_hz)
-        self._sheet = Sheet(folder / 'contact_sheet.png')
+        self._video = OverlayVideo(video, rate_hz)
+        self._sheet = Sheet(sheet)
 
     def add(self, view: View, record: FrameRecord) -> None:
         """Draw the next frame; raises OSError."""
@@ -36,6 +36,10 @@ class Pictures:
         """Put both in place of those of an earlier run; raises OSError."""
         self._video.close()
         self._sheet.close()
+
+    def discard(self) -> None:
+        """Leave those of an earlier run; raises OSError."""
+        self._video.discard()
 
 
 class OverlayVideo:
@@ -69,6 +73,12 @@ class OverlayVideo:
         with whole_file(self._path) as part:
             if not cv2.VideoCapture(str(part)).isOpened():
                 raise OSError(f'{self._path} cannot be written: is there room?')
+
+    def discard(self) -> None:
+        """Leave the file of an earlier run; raises OSError."""
+        if self._writer is not None:
+            self._writer.release()
+            part_of(self._path).unlink(missing_ok=True)
 
 
 class Sheet:

@@ -46,8 +46,8 @@ class PlannedPrompt:
         """Return what tells it from other prompts on the same frame."""
         prompt = self.prompt
         mask = b'' if prompt.mask is None else np.packbits(prompt.mask != 0).tobytes()
-        said = (self.object_id, self.label, prompt.points_xy.tolist())
-        said += (prompt.point_labels.tolist(), prompt.box_xyxy)
+        clicks = prompt.points_xy.tolist(), prompt.point_labels.tolist()
+        said = self.object_id, self.label, clicks, prompt.box_xyxy
         return hashlib.sha256(repr(said).encode() + mask).hexdigest()[:16]
 
 

@@ -1,6 +1,6 @@
 """What is tracked in: a video, a folder of images or a bag, as shots with their times."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,10 @@ class Recording:
     @property
     def name(self) -> str:
         """What it is called: a folder's name, or a file's without its suffix."""
-        path = self.path.absolute()
-        return path.name if path.is_dir() else path.stem
+        path = self.path.resolve()
+        return (path.name if path.is_dir() else path.stem) or 'recording'
 
-    def shots(self) -> Iterator[Shot]:
+    def shots(self) -> Generator[Shot, None, None]:
         """Return all pictures with their times; raises SourceError for one of another size."""
         return with_times(self._of_one_size(), round(SECOND / self.rate_hz))
 
@@ -111,7 +111,7 @@ def check_size(what: str, size_wh: tuple[int, int], first_wh: tuple[int, int]) -
         )
 
 
-def with_times(views: Iterable[View], period_ns: int) -> Iterator[Shot]:
+def with_times(views: Iterable[View], period_ns: int) -> Generator[Shot, None, None]:
     """Say of each view up to when it counts; the last as long as the one before it.
 
     period_ns: of a recording of one view.
@@ -161,7 +161,8 @@ def open_files(path: Path, *, rate_hz: float = 0.0) -> Recording:
 
     rate_hz: of its frames; 0: at the times that a video says itself, images at 30 Hz.
     """
-    if webcam_number(str(path)) is not None and not path.exists():
+    is_there = path.is_file() or path.is_dir()
+    if webcam_number(str(path)) is not None and not is_there:
         raise SourceError(f'{path} is a webcam: give a video, a folder of images or a bag')
     files = _image_files(path)
     names = _names(files)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tam_ros.masks import MaskCrop, label_image
-from tam_ros.offline import rle
 from tam_ros.offline.recording import Origin, Shot
+from tam_ros.offline.rle import RleMask
 from tam_ros.tracker.results import ObjectState
 
 
@@ -24,8 +24,13 @@ class ObjectRecord:
     """Where the object stands in this frame."""
     predicted_iou: float
     """Of the mask, in [0, 1]; 0 where there is none."""
-    mask: MaskCrop | None
+    kept_mask: RleMask | None
     """None of an object that is not visible."""
+
+    @property
+    def mask(self) -> MaskCrop | None:
+        """The pixels of the kept mask."""
+        return self.kept_mask.crop if self.kept_mask else None
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,19 @@ def record_to_json(record: FrameRecord) -> dict[str, Any]:
         'until_ns': record.until_ns,
         'origin': origin and [origin.stamp_ns, origin.frame_id, origin.received_ns],
         'prompts': list(record.prompts),
-        'objects': [_object_to_json(o, record.size_wh) for o in record.objects],
+        'objects': [_object_to_json(found) for found in record.objects],
     }
 
 
-def _object_to_json(found: ObjectRecord, size_wh: tuple[int, int]) -> dict[str, Any]:
+def _object_to_json(found: ObjectRecord) -> dict[str, Any]:
     return {
         'id': found.object_id,
         'label': found.label,
         'state': found.state.name,
         'score': round(found.predicted_iou, 6),
-        'mask': found.mask and rle.encode(found.mask, size_wh),
+        'mask': found.kept_mask and found.kept_mask.counts,
+        'box': found.kept_mask and found.kept_mask.box_xyxy,
+        'area': found.kept_mask and found.kept_mask.area,
     }
 
 
@@ -116,10 +123,8 @@ def record_from_json(values: dict[str, Any], size_wh: tuple[int, int]) -> FrameR
 
 
 def _object_from_json(values: dict[str, Any], size_wh: tuple[int, int]) -> ObjectRecord:
-    return ObjectRecord(
-        values['id'],
-        values['label'],
-        ObjectState[values['state']],
-        values['score'],
-        values['mask'] and rle.decode(values['mask'], size_wh),
-    )
+    mask = None
+    if values['mask']:
+        mask = RleMask(values['mask'], size_wh, tuple(values['box']), values['area'])
+    state = ObjectState[values['state']]
+    return ObjectRecord(values['id'], values['label'], state, values['score'], mask)

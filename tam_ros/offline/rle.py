@@ -5,6 +5,8 @@ number is written five bits at a time, lowest first, as the difference to the on
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -13,6 +15,30 @@ from tam_ros.masks import MaskCrop, tight_crop
 
 LOWEST_LETTER = 48  # '0'
 BITS, MORE = 5, 0x20
+
+
+@dataclass(frozen=True)
+class RleMask:
+    """A mask with at least one pixel, as it is kept: small, and made pixels of when asked for."""
+
+    counts: str
+    """COCO's run lengths."""
+    size_wh: tuple[int, int]
+    """Of the image, in pixels."""
+    box_xyxy: tuple[int, int, int, int]
+    """The tight box in pixels, x1 and y1 exclusive."""
+    area: int
+    """In pixels."""
+
+    @classmethod
+    def of(cls, crop: MaskCrop, size_wh: tuple[int, int]) -> 'RleMask':
+        """Return the mask of a crop of an image of that size."""
+        return cls(encode(crop, size_wh), size_wh, crop.box_xyxy, int(crop.mask.sum()))
+
+    @cached_property
+    def crop(self) -> MaskCrop | None:
+        """Its pixels; raises RleError where the run lengths are damaged."""
+        return decode(self.counts, self.size_wh)
 
 
 class RleError(ValueError):
@@ -35,8 +61,14 @@ def decode(text: str, size_wh: tuple[int, int]) -> MaskCrop | None:
     runs = list(_read_numbers(text))
     if min(runs, default=-1) < 0 or sum(runs) != width * height:
         raise RleError(f'{text[:20]!r} is no mask of {width}x{height} pixels')
-    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return tight_crop(0, 0, inside.reshape(width, height).T)
+    edges = np.cumsum(runs)
+    if len(edges) < 2:
+        return None
+    # Only the columns that it is in.
+    x0, x1 = edges[0] // height, -(-edges[(len(edges) // 2) * 2 - 1] // height)
+    inside = np.diff(np.clip([0, *edges], x0 * height, x1 * height))
+    columns = np.repeat(np.arange(len(runs)) % 2 == 1, inside).reshape(-1, height)
+    return tight_crop(int(x0), 0, columns.T)
 
 
 def _edges(crop: MaskCrop, height: int) -> list[int]:

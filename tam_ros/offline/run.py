@@ -1,7 +1,7 @@
 """A run through a recording: goes over what is done, tracks in the rest, and may stop anywhere."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -41,23 +41,17 @@ class Run:
         self._results = results
         self._since_ns = 0  # where the time of the next frame begins
 
-    def keep_what_holds(self) -> int:
-        """Forget frames from the first on whose prompts have changed; return how many were done.
-
-        Raises OSError.
-        """
-        journal, holding, since_ns = self._results.journal, 0, None
-        for record in journal.records():
+    def what_holds(self) -> int:
+        """Return how many frames are done up to the first whose prompts have changed since."""
+        holding, since_ns = 0, None
+        for record in self._results.journal.records():
             since_ns = _start_ns(record.time_ns, record.until_ns) if since_ns is None else since_ns
             due = self._plan.due(record.index, since_ns, record.until_ns)
             if _digests(due) != record.prompts:
                 break
             since_ns = record.until_ns
             holding += 1
-        done = len(journal)
-        if holding < done:
-            self._results.keep(holding)
-        return done
+        return holding
 
     def go(self, tracker: FileTracker, interruption: Interruption) -> Outcome:
         """Track until the end, a failure or a signal; what is done is whole then."""
@@ -75,6 +69,9 @@ class Run:
         journal, recording = self._results.journal, self._recording
         with contextlib.closing(recording.shots()) as shots:
             self._go_over_done(tracker, shots, interruption)
+            if interruption.number:
+                return
+            self._results.catch_up()
             bar = tqdm(
                 shots,
                 recording.name,
@@ -111,14 +108,17 @@ class Run:
             shot = self._same(next(shots, None), record)
             self._results.add_again(shot.view, record)
             prompts = self._due(shot)
-            masks = {n: crop for n, crop in _masks(record).items() if last_seen[n] == record.index}
+            masks = _masks(record, last_seen)
             if prompts or masks:
                 tracker.recall(shot.view, prompts, masks)
 
     def _last_seen(self) -> dict[int, int]:
         """Return the last frame that is done with a mask of an object, by its number."""
         return {
-            n: record.index for record in self._results.journal.records() for n in _masks(record)
+            found.object_id: record.index
+            for record in self._results.journal.records()
+            for found in record.objects
+            if found.kept_mask
         }
 
     def _same(self, shot: Shot | None, record: FrameRecord) -> Shot:
@@ -158,5 +158,7 @@ def _digests(prompts: list[PlannedPrompt]) -> tuple[str, ...]:
     return tuple(planned.digest() for planned in prompts)
 
 
-def _masks(record: FrameRecord) -> dict[int, MaskCrop]:
-    return {o.object_id: o.mask for o in record.objects if o.mask is not None}
+def _masks(record: FrameRecord, last_seen: Mapping[int, int]) -> dict[int, MaskCrop]:
+    """Return the masks of objects that a record is the last to show, by their numbers."""
+    last = (found for found in record.objects if last_seen.get(found.object_id) == record.index)
+    return {found.object_id: found.mask for found in last if found.mask is not None}

@@ -4,11 +4,11 @@ import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from tam_ros.offline import rle
 from tam_ros.offline.recording import SECOND
 from tam_ros.offline.records import FrameRecord, ObjectRecord
+from tam_ros.offline.rle import RleMask
 from tam_ros.offline.storage import whole_file
 
 UNNAMED = 'object'  # COCO's category of objects without a label
@@ -20,22 +20,27 @@ COLUMNS = (
 
 def write_csv(path: Path, records: Iterable[FrameRecord]) -> None:
     """Write a line for each object in each frame; boxes are empty where it is not visible."""
-    with whole_file(path) as part, part.open('w', newline='', encoding='utf-8') as file:
+    with whole_file(path) as part, _open_text(part) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for record in records:
             writer.writerows(_row(record, found) for found in record.objects)
 
 
+def _open_text(path: Path) -> TextIO:
+    """Open a file for CSV; names of files may be no UTF-8, and are written as they are."""
+    return path.open('w', newline='', encoding='utf-8', errors='surrogateescape')
+
+
 def _row(record: FrameRecord, found: ObjectRecord) -> list[Any]:
     stamp_ns = record.origin.stamp_ns if record.origin else record.time_ns
-    crop = found.mask
-    box = crop.box_xyxy if crop else ('',) * 4
+    mask = found.kept_mask
+    box = mask.box_xyxy if mask else ('',) * 4
     state, score = found.state.name.lower(), f'{found.predicted_iou:.4f}'
     return [
         *(record.index, record.name, _seconds(record.time_ns), _seconds(stamp_ns)),
         *(found.object_id, found.label, state, score),
-        *(*box, int(crop.mask.sum()) if crop else 0),
+        *(*box, mask.area if mask else 0),
     ]
 
 
@@ -53,10 +58,10 @@ def write_coco(path: Path, records: Iterable[FrameRecord]) -> None:
     for record in records:
         images.append(_image(record))
         for found in record.objects:
-            if found.mask is not None:
+            if found.kept_mask is not None:
                 category = categories.setdefault(found.label or UNNAMED, len(categories) + 1)
                 number = {'id': len(annotations) + 1, 'category_id': category}
-                annotations.append(number | _annotation(record, found))
+                annotations.append(number | _annotation(record, found, found.kept_mask))
     dataset = {
         'info': {'description': 'tracked by tam_ros'},
         'images': images,
@@ -80,16 +85,14 @@ def _image(record: FrameRecord) -> dict[str, Any]:
     }
 
 
-def _annotation(record: FrameRecord, found: ObjectRecord) -> dict[str, Any]:
-    assert found.mask is not None
-    (width, height), (x0, y0, x1, y1) = record.size_wh, found.mask.box_xyxy
-    counts = rle.encode(found.mask, record.size_wh)
+def _annotation(record: FrameRecord, found: ObjectRecord, mask: RleMask) -> dict[str, Any]:
+    (width, height), (x0, y0, x1, y1) = record.size_wh, mask.box_xyxy
     return {
         'image_id': record.index + 1,
         'track_id': found.object_id,
-        'segmentation': {'size': [height, width], 'counts': counts},
+        'segmentation': {'size': [height, width], 'counts': mask.counts},
         'bbox': [x0, y0, x1 - x0, y1 - y0],
-        'area': int(found.mask.mask.sum()),
+        'area': mask.area,
         'iscrowd': 0,
         'score': found.predicted_iou,
         'state': found.state.name.lower(),
