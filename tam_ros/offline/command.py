@@ -25,7 +25,7 @@ from tam_ros.offline.results import Results
 from tam_ros.offline.run import Outcome, Run
 from tam_ros.paths import user_path
 from tam_ros.tracker.memory_options import MemoryOptions
-from tam_ros.tracker.policies import POLICIES
+from tam_ros.tracker.policies import POLICIES, make_policy
 from tam_ros.video_source import HIGHEST_RATE_HZ
 from tam_ros.weights import DownloadError
 
@@ -78,10 +78,12 @@ def _given(kind: str, text: str) -> Given:
 
 
 def _rate_hz(text: str) -> float:
-    rate_hz = float(text)
-    if not 0 < rate_hz <= HIGHEST_RATE_HZ:
-        raise argparse.ArgumentTypeError(f'{text}: use up to {HIGHEST_RATE_HZ:g} per second')
-    return rate_hz
+    try:
+        if 0 < float(text) <= HIGHEST_RATE_HZ:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f'{text} is no rate: use up to {HIGHEST_RATE_HZ:g} Hz')
 
 
 def track_file(args: argparse.Namespace) -> int:
@@ -95,6 +97,7 @@ def track_file(args: argparse.Namespace) -> int:
     first = recording.first()
     plan.check(first.size_wh, recording.count if recording.is_counted else None)
     memory = MemoryOptions(len(plan.object_ids), memory_policy=args.policy)
+    _check_room(memory)
     engine = load_engine(engine_choice(args))  # before anything that is there is changed
     identity = _identity(args, recording, first.size_wh)
     with Results(args.out, recording, identity, restart=args.restart) as results:
@@ -145,6 +148,16 @@ def read_plan(args: argparse.Namespace) -> Plan:
     if not prompts:
         raise ValueError(f'{args.prompts} has no prompts')
     return Plan(prompts)
+
+
+def _check_room(options: MemoryOptions) -> None:
+    """Raise ValueError for more objects than the memory policy can follow."""
+    most = make_policy(options.memory_policy).max_objects
+    if most is not None and options.max_objects > most:
+        raise ValueError(
+            f'--policy {options.memory_policy} tracks at most {most} objects, asked for are '
+            f'{options.max_objects}: use another'
+        )
 
 
 def _identity(

@@ -13,6 +13,7 @@ from tam_ros.offline.records import ObjectRecord
 from tam_ros.offline.rle import RleMask
 from tam_ros.prompts import Prompt
 from tam_ros.tracker.memory_options import MemoryOptions
+from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import make_policy
 from tam_ros.tracker.results import ObjectResult
 from tam_ros.tracker.session import Session
@@ -24,6 +25,7 @@ class FileTracker:
     def __init__(self, engine: Engine, options: MemoryOptions):
         self._session = Session(
             engine,
+            SessionOptions(history_s=0),  # no prompt comes late
             max_objects=options.max_objects,
             max_prompted_frames=options.max_prompted_frames,
             policy=make_policy(options.memory_policy),

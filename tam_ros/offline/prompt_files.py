@@ -10,7 +10,7 @@ import numpy as np
 from tam_ros.mask_files import VOID, read_masks
 from tam_ros.offline.plan import LARGEST_ID, PlannedPrompt
 from tam_ros.offline.recording import SECOND
-from tam_ros.paths import file_fault
+from tam_ros.paths import file_fault, user_path
 from tam_ros.prompts import Prompt, PromptError
 
 KEYS = ('frame', 'stamp', 'object', 'label', 'points', 'point_labels', 'box', 'mask')
@@ -56,7 +56,7 @@ def _of_numbers(kind: str, text: str, object_id: int) -> PlannedPrompt:
 
 def _of_mask(text: str) -> list[PlannedPrompt]:
     """Return a prompt for each object of a mask file."""
-    labels = _read_mask(Path(text))
+    labels = _read_mask(user_path(text))
     ids = [int(n) for n in np.unique(labels) if n not in (0, VOID)]
     if not ids:
         raise PromptError(f'--mask {text} shows no object: all its pixels are 0')

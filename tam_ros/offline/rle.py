@@ -112,3 +112,5 @@ def _differences(letters: Iterable[int]) -> Iterator[int]:
         if not bits & MORE:
             yield number - (1 << shift) if bits & 0x10 else number
             number = shift = 0
+    if shift:
+        raise RleError('run lengths are cut off within a number')

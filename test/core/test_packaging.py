@@ -107,5 +107,7 @@ def test_pip_installs_the_core(tmp_path):
     assert (target / 'tam_ros' / 'tracker' / 'session.py').is_file()
     for path in (ROOT / 'tam_ros' / 'embedded').iterdir():
         assert (target / 'tam_ros' / 'embedded' / path.name).is_file(), path.name
+    for path in (ROOT / 'tam_ros' / 'offline' / 'definitions').glob('*/*'):
+        assert (target / path.relative_to(ROOT)).is_file(), path.name
     assert not (target / 'tam_ros' / 'ros').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)
