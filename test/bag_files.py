@@ -59,6 +59,14 @@ def write_bag(path: Path, topics: dict[str, tuple[str, list[bytes]]], kind: Kind
     return path
 
 
+def with_early_message(bag: Path, before_ns: int) -> Path:
+    """Say in a bag's metadata that it begins earlier, as by a message of another topic."""
+    path = bag / 'metadata.yaml'
+    first_ns = START_NS + DELAY_NS
+    path.write_text(path.read_text().replace(str(first_ns), str(first_ns - before_ns)))
+    return bag
+
+
 def write_camera(path: Path, images: list[np.ndarray], kind: Kind = MCAP) -> Path:
     """Write a bag of a camera, and of a topic that has no images."""
     make, type_name = (jpeg_image, COMPRESSED) if kind.is_jpeg else (raw_image, IMAGE)

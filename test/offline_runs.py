@@ -12,6 +12,9 @@ from tam_ros.offline.command import main
 
 FAST = ['--image-size', '256', '--threads', '1']
 MUG, BOTTLE = '32,303,122,399', '404,100,447,218'  # in the first frame of the demo clip
+MUG_PROMPT = {'object': 1, 'label': 'mug', 'box': [32, 303, 122, 399]}
+BOTTLE_PROMPT = {'object': 9, 'label': 'bottle', 'box': [404, 100, 447, 218]}
+COUNT = 12  # frames of the short clip
 CLIP = Path(__file__).parents[1] / 'demo' / 'clip' / 'clip.mp4'
 
 
@@ -19,6 +22,21 @@ def first_frames(count: int) -> list[np.ndarray]:
     """Return the first frames of the demo clip, BGR."""
     video = cv2.VideoCapture(str(CLIP))
     return [video.read()[1] for _ in range(count)]
+
+
+def write_images(folder: Path, size_wh: tuple[int, int], names: list[str]) -> Path:
+    """Write the first frames of the demo clip under names."""
+    folder.mkdir()
+    for name, image in zip(names, first_frames(len(names))):
+        _, encoded = cv2.imencode('.png', cv2.resize(image, size_wh))
+        (folder / name).write_bytes(encoded.tobytes())
+    return folder
+
+
+def write_prompts(folder: Path, *prompts) -> Path:
+    path = folder / 'prompts.json'
+    path.write_text(json.dumps(list(prompts)))
+    return path
 
 
 def track(*arguments) -> int:
@@ -45,6 +63,11 @@ def journal(out: Path) -> list[dict]:
     """Return what is kept of each frame."""
     lines = [json.loads(line) for line in (out / 'track.jsonl').read_text().splitlines()]
     return [line for line in lines if 'frame' in line]
+
+
+def journal_lines(out: Path) -> list[bytes]:
+    """Return the head, a line for each frame, and what says that none follows."""
+    return (out / 'track.jsonl').read_bytes().splitlines(keepends=True)
 
 
 def masks(out: Path) -> dict[str, np.ndarray]:

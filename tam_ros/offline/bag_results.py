@@ -10,15 +10,15 @@ from tam_ros.offline.recording import View
 from tam_ros.offline.records import FrameRecord
 from tam_ros.offline.storage import part_of
 
-VERSION = 8  # of metadata, which ROS 2 from Humble on reads
+VERSION = 8  # of metadata: the last with QoS as text, which older readers expect
 TOPICS = {'/tam/objects': OBJECTS, '/tam/detections': DETECTIONS, '/tam/label_image': IMAGE}
 
 
 class ResultBag:
     """Writes what the node would have published; see `close`."""
 
-    def __init__(self, folder: Path, storage: str):
-        """folder: of the bag. storage: sqlite3 or mcap, as that of the recording."""
+    def __init__(self, folder: Path, storage: str, start_ns: int):
+        """folder: of the bag. storage, start_ns: as those of the recording."""
         self._folder = folder
         self._part = part_of(folder)
         shutil.rmtree(self._part, ignore_errors=True)
@@ -32,6 +32,8 @@ class ResultBag:
         )
         if storage == 'mcap':  # whose own compression every player reads
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        # Players begin here, so that both bags begin together.
+        self._writer.min_timestamp = start_ns
         self._writer.open()
         self._connections = {
             topic: self._writer.add_connection(topic, type_name, typestore=self._store)

@@ -45,17 +45,16 @@ def open_bag(path: Path, topic: str = '', *, warn: Warn) -> Recording:
     """
     with _reading(path) as reader:
         connections = _image_connections(path, reader, topic)
-        count = sum(connection.msgcount for connection in connections)
+        count, start_ns = sum(each.msgcount for each in connections), reader.start_time
         messages = reader.messages(connections)
         times_ns = [received_ns for _, received_ns, _ in itertools.islice(messages, PROBED_FRAMES)]
     rate_hz = _rate_hz(times_ns)
-    topic = connections[0].topic
-    storage = _storage(path)
+    topic, storage = connections[0].topic, _storage(path)
 
     def views() -> Iterator[View]:
         return _views(path, topic, round(SECOND / rate_hz), warn)
 
-    return Recording(path, rate_hz, count, True, views, topic, storage)
+    return Recording(path, rate_hz, count, True, views, topic, storage, start_ns)
 
 
 @contextlib.contextmanager

@@ -76,6 +76,8 @@ class Recording:
     """Of a bag's images; '' where it is none."""
     storage: str = ''
     """Of a bag: sqlite3 or mcap."""
+    start_ns: int = 0
+    """When a bag's first message was recorded, of whichever topic."""
 
     @property
     def name(self) -> str:

@@ -76,7 +76,8 @@ class Results:
         if self._recording.topic:
             from tam_ros.offline.bag_results import ResultBag
 
-            self._outputs.append(ResultBag(self.folder / BAG, self._recording.storage))
+            bag = ResultBag(self.folder / BAG, self._recording.storage, self._recording.start_ns)
+            self._outputs.append(bag)
 
     def add_again(self, view: View, record: FrameRecord) -> None:
         """Take a frame that was done by an earlier run; raises OSError."""

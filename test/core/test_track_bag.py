@@ -17,6 +17,7 @@ from bag_files import (
     START_NS,
     Kind,
     raw_image,
+    with_early_message,
     write_bag,
     write_camera,
 )
@@ -132,6 +133,15 @@ def test_a_run_through_a_bag_goes_on(tmp_path, bag):
         images = (found['/tam/label_image'][i][1] for found in (before, after))
         old, new = (image.data.view('<u2').reshape(480, 640) == 1 for image in images)
         assert region_similarity(old, new) > (0.9 if i >= 2 else 0.9999)
+
+
+def test_both_bags_begin_together(tmp_path, bag):
+    with_early_message(bag, 2 * SECOND)
+    out = tmp_path / 'out'
+    assert track(bag, '--box', MUG, '--out', out) == 0
+    with Reader(bag) as recorded, Reader(out / 'bag') as results:
+        assert results.start_time == recorded.start_time == START_NS + DELAY_NS - 2 * SECOND
+        assert results.message_count == 3 * COUNT
 
 
 def test_a_file_of_a_bag_is_one_too(tmp_path, bag):
