@@ -97,8 +97,7 @@ class ResultMessages:
         )
 
     def _object(self, found: ObjectRecord, origin: Origin) -> Any:
-        none, crop = np.zeros((0, 0), np.uint8), found.mask
-        nowhere = Origin(0, '', 0)
+        crop = found.mask
         return self._make(
             'tam_ros/msg/TrackedObject',
             id=found.object_id,
@@ -106,13 +105,16 @@ class ResultMessages:
             state=int(found.state),
             score=found.predicted_iou,
             box=self._roi(crop.box_xyxy) if crop else self._roi(),
-            mask=self._image(crop.mask * np.uint8(255), 'mono8', origin)
-            if crop
-            else self._image(none, '', origin),
+            mask=self._mask(crop, origin),
             forecast_stamp=self._stamp(0),
             forecast_box=self._roi(),
-            forecast_mask=self._image(none, '', nowhere),
+            forecast_mask=self._mask(None, Origin(0, '', 0)),
         )
+
+    def _mask(self, crop: MaskCrop | None, origin: Origin) -> Any:
+        if crop is None:
+            return self._image(np.zeros((0, 0), np.uint8), '', origin)
+        return self._image(crop.mask * np.uint8(255), 'mono8', origin)
 
     def _detection(self, found: ObjectRecord, crop: MaskCrop, origin: Origin) -> Any:
         x0, y0, x1, y1 = crop.box_xyxy

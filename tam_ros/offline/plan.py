@@ -40,7 +40,9 @@ class PlannedPrompt:
     @property
     def when(self) -> str:
         """The frame or time that it is for, in words."""
-        return f'stamp {self.stamp_ns / SECOND:g}' if self.stamp_ns else f'frame {self.frame}'
+        if self.stamp_ns is None:
+            return f'frame {self.frame}'
+        return f'stamp {self.stamp_ns / SECOND:g}'
 
     def digest(self) -> str:
         """Return what tells it from other prompts on the same frame."""

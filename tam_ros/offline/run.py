@@ -1,7 +1,7 @@
 """A run through a recording: goes over what is done, tracks in the rest, and may stop anywhere."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -15,9 +15,10 @@ from tam_ros.offline.plan import Plan, PlannedPrompt
 from tam_ros.offline.recording import Recording, Shot
 from tam_ros.offline.records import FrameRecord, make_record
 from tam_ros.offline.results import Results
+from tam_ros.offline.rle import RleError
 from tam_ros.prompts import PromptError
 
-FAILURES = (SourceError, PromptError, EngineError, OSError)
+FAILURES = (SourceError, PromptError, EngineError, RleError, OSError)
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,21 @@ class Run:
         self._plan = plan
         self._results = results
         self._since_ns = 0  # where the time of the next frame begins
+        self._next_index = 0
 
     def what_holds(self) -> int:
-        """Return how many frames are done up to the first whose prompts have changed since."""
-        holding, since_ns = 0, None
-        for record in self._results.journal.records():
-            since_ns = _start_ns(record.time_ns, record.until_ns) if since_ns is None else since_ns
-            due = self._plan.due(record.index, since_ns, record.until_ns)
+        """Return how many frames are done up to the first whose prompts have changed since.
+
+        Raises PromptError where all are done and a prompt comes after them.
+        """
+        journal, holding = self._results.journal, 0
+        for record in journal.records():
+            due = self._due(record.index, record.time_ns, record.until_ns)
             if _digests(due) != record.prompts:
-                break
-            since_ns = record.until_ns
+                return holding
             holding += 1
+        if journal.is_complete:
+            self._plan.check_end(self._next_index, self._since_ns)
         return holding
 
     def go(self, tracker: FileTracker, interruption: Interruption) -> Outcome:
@@ -62,7 +67,8 @@ class Run:
             failure = str(error)
         failures = [failure, *self._results.close()]
         first = next(filter(None, failures), '')
-        return Outcome(len(self._results.journal), first, interruption.number)
+        journal = self._results.journal
+        return Outcome(len(journal), first, 0 if journal.is_complete else interruption.number)
 
     def _go(self, tracker: FileTracker, interruption: Interruption) -> None:
         self._results.open()
@@ -84,7 +90,7 @@ class Run:
                 if interruption.number:
                     return
                 self._track(tracker, shot)
-        self._plan.check_end(len(journal), self._since_ns)
+        self._plan.check_end(self._next_index, self._since_ns)
         journal.finish()
 
     # -- what is done -----------------------------------------------------------------------
@@ -98,19 +104,24 @@ class Run:
         mask that was found there. That is what it can know of frames before, but not all that it
         knew: the frames after may differ from those of a run that was not stopped.
         """
-        journal, last_seen = self._results.journal, self._last_seen()
-        bar = tqdm(
-            journal.records(), 'what is done', total=len(journal), unit='frame', disable=None
-        )
-        for record in bar:
+        last_seen = self._last_seen()
+        for record in self._done():
             if interruption.number:
                 return
             shot = self._same(next(shots, None), record)
             self._results.add_again(shot.view, record)
-            prompts = self._due(shot)
+            prompts = self._due_in(shot)
             masks = _masks(record, last_seen)
             if prompts or masks:
                 tracker.recall(shot.view, prompts, masks)
+
+    def _done(self) -> Iterable[FrameRecord]:
+        journal = self._results.journal
+        if not len(journal):
+            return ()
+        return tqdm(
+            journal.records(), 'what is done', total=len(journal), unit='frame', disable=None
+        )
 
     def _last_seen(self) -> dict[int, int]:
         """Return the last frame that is done with a mask of an object, by its number."""
@@ -134,18 +145,20 @@ class Run:
     # -- the rest ---------------------------------------------------------------------------
 
     def _track(self, tracker: FileTracker, shot: Shot) -> None:
-        prompts = self._due(shot)
+        prompts = self._due_in(shot)
         objects = tracker.track(shot.view, prompts)
         self._results.add(shot.view, make_record(shot, _digests(prompts), objects))
 
-    def _due(self, shot: Shot) -> list[PlannedPrompt]:
-        """Return the prompts for a shot; raises PromptError for those before the first."""
-        view = shot.view
-        if not view.index:
-            self._since_ns = _start_ns(view.time_ns, shot.until_ns)
+    def _due_in(self, shot: Shot) -> list[PlannedPrompt]:
+        return self._due(shot.view.index, shot.view.time_ns, shot.until_ns)
+
+    def _due(self, index: int, time_ns: int, until_ns: int) -> list[PlannedPrompt]:
+        """Return the prompts for the next frame; raises PromptError for those before the first."""
+        if not index:
+            self._since_ns = _start_ns(time_ns, until_ns)
             self._plan.check_start(self._since_ns)
-        due = self._plan.due(view.index, self._since_ns, shot.until_ns)
-        self._since_ns = shot.until_ns
+        due = self._plan.due(index, self._since_ns, until_ns)
+        self._since_ns, self._next_index = until_ns, index + 1
         return due
 
 

@@ -145,6 +145,15 @@ def test_a_prompt_after_the_last_frame_is_named(tmp_path, capsys, clip):
         assert 'is after the last frame, 11' in capsys.readouterr().err
 
 
+def test_a_prompt_after_the_last_frame_of_what_is_done_is_named(tmp_path, capsys, clip):
+    out = tmp_path / 'out'
+    assert track(clip, '--prompts', write_prompts(tmp_path, MUG_PROMPT), '--out', out) == 0
+    late = write_prompts(tmp_path, MUG_PROMPT, BOTTLE_PROMPT | {'frame': 12})
+    said = refusal(capsys, clip, '--prompts', late, '--out', out)
+    assert said == f'{late}: prompt 2: frame 12 is after the last frame, 11'
+    check_whole(out, COUNT)
+
+
 def test_a_prompt_before_the_first_frame_is_named(tmp_path, capsys, clip):
     prompts = write_prompts(tmp_path, MUG_PROMPT | {'stamp': -1})
     assert track(clip, '--prompts', prompts, '--out', tmp_path / 'out') == 1
