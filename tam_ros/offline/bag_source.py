@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tam_ros.decoding import ImageError, compressed_to_rgb, image_to_rgb
 from tam_ros.image_files import SourceError
 from tam_ros.offline.recording import SECOND, Origin, Recording, Stopwatch, View
-from tam_ros.video_source import DEFAULT_RATE_HZ, HIGHEST_RATE_HZ, PROBED_FRAMES
+from tam_ros.rgbd_folder import HIGHEST_RATE_HZ
+from tam_ros.video_source import DEFAULT_RATE_HZ, PROBED_FRAMES
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader

@@ -24,9 +24,9 @@ from tam_ros.offline.recording import Recording, open_files
 from tam_ros.offline.results import Results
 from tam_ros.offline.run import Outcome, Run
 from tam_ros.paths import user_path
+from tam_ros.rgbd_folder import HIGHEST_RATE_HZ
 from tam_ros.tracker.memory_options import MemoryOptions
 from tam_ros.tracker.policies import POLICIES, make_policy
-from tam_ros.video_source import HIGHEST_RATE_HZ
 from tam_ros.weights import DownloadError
 
 MOST_WARNINGS = 5  # that are printed
