@@ -9,7 +9,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['tam_ros', 'tam_ros.*'], exclude=['tam_ros.ros']),
-    package_data={'tam_ros': ['embedded/*']},
+    package_data={'tam_ros': ['embedded/*', 'offline/definitions/*/*']},
     install_requires=[
         'numpy>=1.21',
         'opencv-python-headless>=4.5',
@@ -22,6 +22,7 @@ setup(
         'torch': ['torch>=2.1', 'safetensors>=0.4'],
         'onnx': ['onnxruntime>=1.18'],
         'onnx-gpu': ['onnxruntime-gpu>=1.18'],
+        'bags': ['rosbags>=0.11'],
         'export': [
             'torch>=2.7',
             'safetensors>=0.4',
@@ -35,6 +36,7 @@ setup(
             'tam_download_weights = tam_ros.download:main',
             'tam_export_onnx = tam_ros.engine.export:main',
             'tam_evaluate = tam_ros.evaluation.command:main',
+            'tam_track_file = tam_ros.offline.command:main',
         ]
     },
 )

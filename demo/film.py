@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tam_ros.contact_sheet import make_sheet, make_tile
+
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, ORANGE = (255, 255, 255), (64, 160, 255)  # BGR
 SHEET_COLUMNS, SHEET_ROWS = 4, 3
@@ -76,10 +78,7 @@ def write_contact_sheet(path: Path, film: Film) -> None:
     count = min(SHEET_COLUMNS * SHEET_ROWS, len(film.starts))
     chosen = np.linspace(0, len(film.starts) - 1, count).round().astype(int)
     tiles = _read_frames(film.path, [film.starts[i] for i in chosen])
-    blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (-len(tiles) % SHEET_COLUMNS)
-    rows = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, len(tiles), SHEET_COLUMNS)]
-    cv2.imwrite(str(path), np.vstack(rows))
+    cv2.imwrite(str(path), make_sheet(tiles, SHEET_COLUMNS))
 
 
 def _read_frames(path: Path, positions: list[int]) -> list[np.ndarray]:
@@ -89,6 +88,5 @@ def _read_frames(path: Path, positions: list[int]) -> list[np.ndarray]:
         while position <= wanted:
             _, frame = video.read()
             position += 1
-        height = round(frame.shape[0] * TILE_WIDTH / frame.shape[1])
-        frames.append(cv2.resize(frame, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA))
+        frames.append(make_tile(frame, TILE_WIDTH))
     return frames

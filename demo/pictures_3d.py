@@ -12,8 +12,8 @@ from boxes import BoxAnswer, colors_of, positions_m
 from tam_ros.evaluation.depth_clips import DepthClip
 from tam_ros.geometry.oriented_box import OrientedBox
 from tam_ros.geometry.placement import Placement
+from tam_ros.overlay import color_of
 from tam_ros.rgbd_folder import RgbdFolder
-from tam_ros.ros.overlay import color_of
 
 mpl.use('Agg')
 

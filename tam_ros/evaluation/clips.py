@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tam_ros.evaluation.truth_masks import VOID, read_truths
 from tam_ros.image_files import SourceError, image_size, list_images, natural_order, read_image
+from tam_ros.mask_files import VOID, read_masks
 
 DEFAULT_RATE_HZ = 24.0  # DAVIS's
 
@@ -94,7 +94,7 @@ def read_clip(
     for image in images:
         if image.stem not in masks:
             raise SourceError(f'{image} has no mask {masks_folder / image.stem}.png')
-    truth = read_truths([masks[image.stem] for image in images])
+    truth = read_masks([masks[image.stem] for image in images])
     height, width = truth.shape[1:]
     _check_sizes(images, (width, height))
     return TruthClip(folder.name, images, truth, rate_hz / every)

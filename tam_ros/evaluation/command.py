@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tam_ros.engine.arguments import add_engine_arguments, engine_choice
 from tam_ros.engine.base import Engine
-from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS, EngineChoice, load_engine
+from tam_ros.engine.load import load_engine
 from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, clip_names, read_clip
 from tam_ros.evaluation.pictures import save_sheet
 from tam_ros.evaluation.runs import Clock, stream_clip, track_clip
@@ -68,14 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
         help='of clips: NAME/rgb and NAME/masks with images (n = object n), or a DAVIS folder',
     )
     add('--clips', type=_words, default=[], help='names, with commas (default: all)')
-    add('--model', default=EngineChoice.model, help='name of the network')
-    add('--weights', default='', help="checkpoint (default: the model's own)")
-    add('--engine', default='', choices=ENGINE_CHOICES, help='torch or onnx (default: as node)')
+    add_engine_arguments(parser)
     add('--policy', type=_words, default=['fifo'], help=f'of memory: {", ".join(POLICIES)}')
-    add('--image-size', type=int, default=0, help="network input (default: the model's)")
-    add('--device', default=EngineChoice.device)
-    add('--precision', default='', choices=ENGINE_PRECISIONS)
-    add('--threads', type=int, default=0, help='CPU threads of the network (default: all cores)')
     add('--truth', action='store_true', help='evaluate the truth itself, for what delay costs')
     add('--prompts', type=_words, default=['mask'], help=f'of: {", ".join(PROMPT_KINDS)}')
     add('--max-frames', type=int, help='frames of each clip, at most')
@@ -118,18 +113,7 @@ def list_contenders(args) -> list[Contender]:
     if args.truth:
         options = _session_options(args)
         return [Contender(lambda clip: TruthTracker(clip, options), args.prompts)]
-    engine = load_engine(
-        EngineChoice(
-            args.model,
-            args.weights,
-            engine=args.engine,
-            image_size=args.image_size,
-            device=args.device,
-            precision=args.precision,
-            threads=args.threads,
-        )
-    )
-    return session_contenders(engine, args)
+    return session_contenders(load_engine(engine_choice(args)), args)
 
 
 def session_contenders(engine: Engine, args) -> list[Contender]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tam_ros.contact_sheet import make_sheet, make_tile
 from tam_ros.evaluation.clips import Masks, TruthClip
 from tam_ros.evaluation.runs import Tracked
 
@@ -24,8 +25,7 @@ def save_sheet(path: Path, clip: TruthClip, tracked: Tracked) -> None:
     """Write a PNG of some frames: tracked masks tinted, the truth outlined in white."""
     chosen = np.linspace(0, len(clip) - 1, SHEET_FRAMES).round().astype(int).tolist()
     tiles = [_tile(clip, tracked.masks[t], t) for t in chosen]
-    rows = [tiles[i : i + SHEET_COLUMNS] for i in range(0, SHEET_FRAMES, SHEET_COLUMNS)]
-    sheet = np.concatenate([np.concatenate(row, axis=1) for row in rows])
+    sheet = make_sheet(tiles, SHEET_COLUMNS)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise OSError(f'{path} cannot be written')
 
@@ -36,8 +36,7 @@ def _tile(clip: TruthClip, masks: Masks, t: int) -> np.ndarray:
         image[mask] = image[mask] // 2 + color_of(object_id) // 2
     for truth in clip.masks(t).values():
         draw_outline(image, truth, WHITE)
-    height = round(image.shape[0] * TILE_WIDTH / image.shape[1])
-    tile = cv2.resize(image, (TILE_WIDTH, height), interpolation=cv2.INTER_AREA)
+    tile = make_tile(image, TILE_WIDTH)
     return cv2.putText(tile, str(t), (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, WHITE, 1, cv2.LINE_AA)
 
 

@@ -10,8 +10,8 @@ from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithP
 from visualization_msgs.msg import Marker, MarkerArray
 
 from tam_ros.geometry.oriented_box import OrientedBox
+from tam_ros.overlay import color_of
 from tam_ros.ros.conversions import bytes_of
-from tam_ros.ros.overlay import color_of
 from tam_ros.ros.placement import PlacedObject
 
 # Four bytes each. PCL and RViz read rgb as the bytes of a float: 0x00RRGGBB.

@@ -19,6 +19,7 @@ from tam_ros.engine.allocation import resident_mb
 from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
+from tam_ros.overlay import draw_overlay
 from tam_ros.ros import conversions
 from tam_ros.ros.decoding import ImageError, ImageOptions, message_to_rgb
 from tam_ros.ros.detections import DetectionInput
@@ -26,7 +27,6 @@ from tam_ros.ros.diagnostics import diagnostics_message, starting_message
 from tam_ros.ros.ending import end_by_failure
 from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.notices import Notices
-from tam_ros.ros.overlay import draw_overlay
 from tam_ros.ros.parameters import NodeOptions, declare_parameters, read_options
 from tam_ros.ros.quality import results_quality
 from tam_ros.ros.services import ObjectServices

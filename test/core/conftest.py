@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from calm import calm_network
+from offline_runs import BOTTLE, COUNT, MUG, first_frames, track
+from video_files import write_video
 
 from tam_ros.engine.export import Origin, export, export_network
 from tam_ros.engine.torch_engine import TorchEngine, build_network, choose_config
@@ -50,3 +52,18 @@ def trained(made_once) -> Path:
 def engine() -> TorchEngine:
     """A small real engine."""
     return TorchEngine(calm_network(), mode='benchmark')
+
+
+@pytest.fixture(scope='session')
+def clip(tmp_path_factory) -> Path:
+    """The beginning of the demo clip, as a video."""
+    path = tmp_path_factory.mktemp('clip') / 'short.mp4'
+    return write_video(path, 'mp4v', first_frames(COUNT), 30.0)
+
+
+@pytest.fixture(scope='session')
+def tracked(clip, tmp_path_factory) -> Path:
+    """Results of tracking the mug and the bottle in it, of a run that nothing stopped."""
+    out = tmp_path_factory.mktemp('tracked') / 'out'
+    assert track(clip, '--box', MUG, '--box', BOTTLE, '--out', out) == 0
+    return out

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fake_engine import FakeEngine
 
+from tam_ros import lettering
+from tam_ros.overlay import draw_overlay
 from tam_ros.prompts import LONGEST_LABEL, Prompt, PromptError
-from tam_ros.ros import lettering
-from tam_ros.ros.overlay import draw_overlay
 from tam_ros.tracker.session import Session
 
 IMAGE = np.full((240, 320, 3), 90, np.uint8)

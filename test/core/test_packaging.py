@@ -21,7 +21,7 @@ PACKAGES = {
     'tabulate': 'python3-tabulate',
     'tqdm': 'python3-tqdm',
 }
-OPTIONAL = {'torch', 'safetensors', 'onnx', 'onnxruntime', 'yolo_msgs'}
+OPTIONAL = {'torch', 'safetensors', 'onnx', 'onnxruntime', 'rosbags', 'yolo_msgs'}
 
 BLOCK = """
 import sys
@@ -49,9 +49,9 @@ def run_without(blocked: set[str], code: str, folder: Path = ROOT) -> None:
 
 def test_tracker_imports_without_torch_and_ros():
     run_without(
-        {'torch', 'safetensors', 'rclpy', 'onnxruntime', 'cv_bridge'},
+        {'torch', 'safetensors', 'rclpy', 'onnxruntime', 'cv_bridge', 'rosbags'},
         'import tam_ros.tracker.session, tam_ros.tracker.image, tam_ros.engine.base, '
-        'tam_ros.weights, tam_ros.evaluation.command',
+        'tam_ros.weights, tam_ros.evaluation.command, tam_ros.offline.command',
     )
 
 
@@ -107,5 +107,7 @@ def test_pip_installs_the_core(tmp_path):
     assert (target / 'tam_ros' / 'tracker' / 'session.py').is_file()
     for path in (ROOT / 'tam_ros' / 'embedded').iterdir():
         assert (target / 'tam_ros' / 'embedded' / path.name).is_file(), path.name
+    for path in (ROOT / 'tam_ros' / 'offline' / 'definitions').glob('*/*'):
+        assert (target / path.relative_to(ROOT)).is_file(), path.name
     assert not (target / 'tam_ros' / 'ros').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)

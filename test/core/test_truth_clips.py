@@ -10,8 +10,8 @@ from truth_clip import SIZE_WH, square, write_clip
 
 from tam_ros.evaluation.clips import clip_names, read_clip
 from tam_ros.evaluation.command import main
-from tam_ros.evaluation.truth_masks import read_truth
 from tam_ros.image_files import SourceError
+from tam_ros.mask_files import read_mask
 
 TURNED = 6  # EXIF orientation
 
@@ -101,7 +101,7 @@ def test_palette_images_are_read_as_numbers(tmp_path):
     image = Image.fromarray(labels, mode='P')
     image.putpalette([200, 30, 90] * 256)
     image.save(tmp_path / 'palette.png')
-    np.testing.assert_array_equal(read_truth(tmp_path / 'palette.png'), labels)
+    np.testing.assert_array_equal(read_mask(tmp_path / 'palette.png'), labels)
 
 
 def test_black_and_white_masks_are_object_1(clip, truth):
@@ -152,7 +152,7 @@ def test_numbers_in_jpeg_are_refused(clip):
 def test_colour_truth_is_refused(tmp_path):
     cv2.imwrite(str(tmp_path / 'colour.png'), np.zeros((3, 4, 3), np.uint8))
     with pytest.raises(SourceError, match='has mode RGB: give an 8-bit grey or palette image'):
-        read_truth(tmp_path / 'colour.png')
+        read_mask(tmp_path / 'colour.png')
 
 
 def test_folder_without_frames_is_refused(tmp_path):

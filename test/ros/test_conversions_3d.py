@@ -19,6 +19,7 @@ from tam_ros.geometry.depth import DepthError, DepthImage
 from tam_ros.geometry.depth_frame import DepthFrame
 from tam_ros.geometry.locate import locate
 from tam_ros.geometry.placement import Placement
+from tam_ros.overlay import color_of
 from tam_ros.ros.conversions_3d import (
     object_to_pose,
     object_to_transform,
@@ -34,7 +35,6 @@ from tam_ros.ros.depth_messages import (
     object_to_mask,
     with_holes,
 )
-from tam_ros.ros.overlay import color_of
 from tam_ros.ros.placement import PlacedObject, transform_to_placement
 
 HEADER = header_at(5)

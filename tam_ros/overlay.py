@@ -1,21 +1,54 @@
 """Draw tracked objects over the camera image, for people."""
 
 import colorsys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
+from tam_ros.lettering import letter
 from tam_ros.masks import MaskCrop
-from tam_ros.ros.lettering import letter
-from tam_ros.tracker.results import FrameResult, ObjectResult, ObjectState
+from tam_ros.tracker.results import ObjectState
 
 GOLDEN_RATIO = 0.618034  # steps of hue by it keep neighbouring ids apart
 FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
 LINE_PX, MARGIN_PX = 18, 3
 LUMINANCE = (0.299, 0.587, 0.114)
+
+
+class ShownObject(Protocol):
+    """What is drawn of an object, such as an `ObjectResult`."""
+
+    @property
+    def object_id(self) -> int:
+        """By which it has its colour."""
+
+    @property
+    def label(self) -> str:
+        """Written behind its id."""
+
+    @property
+    def state(self) -> ObjectState:
+        """Written where it is not visible."""
+
+    @property
+    def predicted_iou(self) -> float:
+        """In [0, 1]."""
+
+    @property
+    def mask(self) -> MaskCrop | None:
+        """None where it is not visible."""
+
+
+class ShownFrame(Protocol):
+    """What is drawn over an image, such as a `FrameResult`."""
+
+    @property
+    def objects(self) -> Sequence[ShownObject]:
+        """In order of their ids."""
 
 
 def color_of(object_id: int) -> tuple[int, int, int]:
@@ -27,7 +60,7 @@ def color_of(object_id: int) -> tuple[int, int, int]:
 
 def draw_overlay(
     image_rgb: np.ndarray,
-    frame: FrameResult,
+    frame: ShownFrame,
     opacity: float = 0.45,
     *,
     warn: Callable[[str, str], None] = lambda kind, text: None,
@@ -64,7 +97,7 @@ def _draw_object(
     cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), color, 1)
 
 
-def _name(result: ObjectResult) -> str:
+def _name(result: ShownObject) -> str:
     return f'{result.object_id} {result.label}'.strip()
 
 
