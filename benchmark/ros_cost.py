@@ -87,6 +87,8 @@ def measure(frames: int = 300, objects: tuple[int, ...] = (1, 3, 8)) -> None:
     subscribers = subprocess.Popen([sys.executable, __file__])
     rclpy.init()
     node = TrackerNode(engine=StillEngine())
+    node.trigger_configure()
+    node.trigger_activate()
     try:
         wait_for_subscribers(node)
         parts = ('receive p50', 'decode p50', 'publish p50')
@@ -127,7 +129,7 @@ def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, flo
         if t == 0:
             prompt_discs(session, objects)
         stepped = time.perf_counter()
-        node.publish(frame, image_rgb, msg.header)
+        node.outputs.publish(frame, image_rgb, msg.header, session.options)
         published = time.perf_counter()
         times.append((received - start, decoded - received, published - stepped))
         time.sleep(0.005)  # let the subscribers read

@@ -27,6 +27,7 @@ OVERRIDES = (
     'device',
     'precision',
     'image_size',
+    'autostart',
 )
 
 
@@ -125,6 +126,8 @@ def _switched_on(name, text):
 
 def _typed(name, text):
     kind = type(PARAMETERS[name].default)
+    if kind is bool:
+        return _switched_on(name, text)
     try:
         return kind(text)
     except ValueError:

@@ -22,6 +22,13 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
+def give_freed_memory_back() -> None:
+    """Have the system get what is free here and has been kept, where the C library is glibc."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is not None:
+        trim(0)
+
+
 def resident_mb() -> float:
     """Return the memory this process has resident, in MiB."""
     with open('/proc/self/statm') as file:

@@ -1,9 +1,12 @@
 """Load the engine that a user chooses; one that is not asked for need not be installed."""
 
+import gc
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from tam_ros.engine.allocation import give_freed_memory_back
 from tam_ros.engine.base import NUMERIC_MODES, Engine, EngineError, NumericMode
 from tam_ros.engine.embedded import (
     embedded_sizes,
@@ -96,6 +99,15 @@ def load_engine(choice: EngineChoice) -> Engine:
     if choice.resolved_engine not in loaders:
         raise EngineError(f'engine {choice.engine!r} is unknown: choose from {", ".join(ENGINES)}')
     return loaders[choice.resolved_engine](choice)
+
+
+def free_memory() -> None:
+    """Give back what engines held that are gone: on the host, and where PyTorch ran, on GPUs."""
+    gc.collect()
+    torch = sys.modules.get('torch')
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    give_freed_memory_back()
 
 
 def _load_torch(choice: EngineChoice) -> Engine:

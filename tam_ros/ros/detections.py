@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.prompts import PromptError
@@ -23,7 +24,7 @@ FLOOD = (
 
 
 class DetectionInput:
-    """Subscribes a node to detections, and applies them to its session in its worker.
+    """Subscribes a node to detections while open, and applies them to its session in its worker.
 
     warn takes the kind and the text of a warning.
     """
@@ -41,7 +42,24 @@ class DetectionInput:
         self._inbox = Inbox(worker, self._add, MESSAGES_KEPT, after_waiting=True)
         self._waiting: list[Detection2DArray] = []
         self._dropped = 0
-        node.create_subscription(Detection2DArray, '~/detections_in', self._receive, 5)
+        self._subscription: Subscription | None = None
+
+    def open(self) -> None:
+        """Listen from now on."""
+        self._subscription = self._node.create_subscription(
+            Detection2DArray, '~/detections_in', self._receive, 5
+        )
+
+    def close(self) -> None:
+        """Listen no more; `forget` has those forgotten that wait."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = None
+
+    def forget(self) -> None:
+        """Forget the messages that wait; the worker calls it."""
+        self._inbox.clear()
+        self._waiting.clear()
 
     @property
     def dropped(self) -> int:

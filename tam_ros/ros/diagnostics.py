@@ -87,10 +87,21 @@ def _no_images(problem: str) -> str:
     return f'no images: {problem}' if problem else 'no images'
 
 
-def starting_message(name: str, stamp, what: str) -> DiagnosticArray:
-    """Return that the node does not track yet, but makes its engine ready."""
+def state_message(
+    name: str, stamp, state: str, *, starting: str, problem: str, **values
+) -> DiagnosticArray:
+    """Return in which state a managed node is that does not track.
+
+    state: its label. starting: what is loaded while it is configured. problem: why the last change
+    of state failed, which is an error; '' if it did not.
+    """
+    level, message = DiagnosticStatus.OK, state
+    if state == 'configuring':
+        level, message = DiagnosticStatus.WARN, f'starting: {starting}'
+    elif problem:
+        level, message = DiagnosticStatus.ERROR, f'{state}: {problem}'
     status = DiagnosticStatus(
-        level=DiagnosticStatus.WARN, name=f'{name}: tracking', message=f'starting: {what}'
+        level=level, name=f'{name}: tracking', message=message, values=_key_values(values)
     )
     return _array(status, stamp)
 

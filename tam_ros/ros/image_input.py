@@ -1,5 +1,6 @@
 """The camera topic: a subscription that is as reliable as the camera offers."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -16,7 +17,9 @@ SUFFIX = '/compressed'
 
 
 class ImageInput:
-    """Hands a node's images on. topic: its full name. warn takes a warning's kind and text.
+    """Hands a node's images on until it is closed.
+
+    topic: its full name. warn takes a warning's kind and text.
 
     problem: why no image can arrive, '' while none is known.
     """
@@ -45,15 +48,27 @@ class ImageInput:
             depth=1,
         )
         self._subscription.open()
+        self._lock = threading.Lock()  # whoever closes is no callback of the group
         # Not in ROS time, which may stand still.
-        node.create_timer(
+        self._timer = node.create_timer(
             FOLLOW_PERIOD_S,
             self._look_for_cameras,
             callback_group=group,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
+    def close(self) -> None:
+        """Listen no more."""
+        with self._lock:
+            self._node.destroy_timer(self._timer)
+            self._subscription.close()
+
     def _look_for_cameras(self) -> None:
+        with self._lock:
+            if self._subscription.is_open:
+                self._follow_cameras()
+
+    def _follow_cameras(self) -> None:
         offered = self._subscription.offered
         problem = self._find_problem(offered)
         if problem and problem != self.problem:

@@ -45,8 +45,16 @@ class Inbox(Generic[Item]):
             self._worker.post(self._take_next, after_waiting=self._after_waiting)
         return has_room
 
+    def clear(self) -> None:
+        """Forget the messages that wait."""
+        with self._lock:
+            self._waiting.clear()
+
     def _take_next(self) -> None:
         with self._lock:
+            if not self._waiting:  # they were forgotten
+                self._is_posted = False
+                return
             item = self._waiting.popleft()
             self._is_posted = bool(self._waiting)
             is_more = self._is_posted

@@ -66,6 +66,7 @@ class Objects3D(Node):
         declare_parameters(self, PARAMETERS_3D)
         read_options(self, OutputOptions)  # raises for what its range does not tell
         self.failure: BaseException | None = None
+        self.is_starting = False  # it loads nothing
         self._camera: Camera | None = None
         self._problem = ''  # why nothing comes, as it was last said
         self._statistics = RollingStatistics()

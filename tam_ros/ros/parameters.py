@@ -1,6 +1,6 @@
 """The node's parameters are declared, checked and read as their options say (see `options`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ Options = TypeVar('Options')
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """How images arrive, and what goes out with the results.
+    """How images arrive, what goes out with the results, and who starts the node.
 
     Raises ValueError for a value that is not allowed.
     """
@@ -40,6 +40,11 @@ class NodeOptions:
         0.45, 'Opacity of the masks in the overlay.', between=(0.0, 1.0)
     )
     forecast_masks: bool = option(False, 'Publish forecast masks beside the forecast boxes.')
+    autostart: bool = option(
+        True,
+        'Configure and activate at the start; false: wait for a lifecycle manager to do that.',
+        live=False,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -60,16 +65,32 @@ PARAMETERS: dict[str, Option] = {
 }
 
 
-def declare_parameters(node: Node, parameters: Mapping[str, Option] = PARAMETERS) -> None:
-    """Declare parameters on a node; raises ValueError for a value that is not allowed."""
+def declare_parameters(
+    node: Node,
+    parameters: Mapping[str, Option] = PARAMETERS,
+    *,
+    why_fixed: Callable[[], str] | None = None,
+) -> None:
+    """Declare parameters on a node; raises ValueError for a value that is not allowed.
+
+    why_fixed: returns why those that are not live may not change now, '' while they may. Without
+    it they never may.
+    """
     for name, described in parameters.items():
-        declare(node, name, described)
-    node.add_on_set_parameters_callback(partial(_refuse_wrong_values, parameters))
+        declare(node, name, described, settable=why_fixed is not None)
+    refuse = partial(_refuse_wrong_values, parameters, why_fixed or str)
+    node.add_on_set_parameters_callback(refuse)
 
 
-def declare(node: Node, name: str, described: Option) -> Any:
-    """Declare one parameter and return its value; raises ValueError for one not allowed."""
-    parameter = node.declare_parameter(name, described.default, _descriptor(described))
+def declare(node: Node, name: str, described: Option, *, settable: bool = False) -> Any:
+    """Declare one parameter, unless it is, and return its value; ValueError for a wrong one.
+
+    settable: whether it may be set though it is not live.
+    """
+    if not node.has_parameter(name):
+        descriptor = _descriptor(described, read_only=not (described.live or settable))
+        node.declare_parameter(name, described.default, descriptor)
+    parameter = node.get_parameter(name)
     wrong = _wrong_value(parameter, described)
     if wrong:
         raise ValueError(wrong)
@@ -83,10 +104,13 @@ def read_options(node: Node, group: type[Options]) -> Options:
 
 
 def _refuse_wrong_values(
-    known: Mapping[str, Option], parameters: Sequence[Parameter]
+    known: Mapping[str, Option], why_fixed: Callable[[], str], parameters: Sequence[Parameter]
 ) -> SetParametersResult:
-    ours = (p for p in parameters if p.name in known)
-    wrong = '; '.join(filter(None, (_wrong_value(p, known[p.name]) for p in ours)))
+    ours = [p for p in parameters if p.name in known]
+    fixed = why_fixed()
+    reasons = [_wrong_value(p, known[p.name]) for p in ours]
+    reasons += [f'{p.name} {fixed}' for p in ours if fixed and not known[p.name].live]
+    wrong = '; '.join(filter(None, reasons))
     return SetParametersResult(successful=not wrong, reason=wrong)
 
 
@@ -101,10 +125,10 @@ def _wrong_value(parameter: Parameter, described: Option) -> str:
     return f'parameter {parameter.name} is {parameter.value!r}: {advice} {described.allowed}'
 
 
-def _descriptor(described: Option) -> ParameterDescriptor:
+def _descriptor(described: Option, *, read_only: bool) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=described.description,
-        read_only=not described.live,
+        read_only=read_only,
         additional_constraints=f'one of: {described.allowed}' if described.choices else '',
     )
     if described.between is None:

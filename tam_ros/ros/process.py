@@ -16,7 +16,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
-from tam_ros.ros.start import start_ros
+from tam_ros.ros.start import StartError, start_ros
 from tam_ros.weights import DownloadError
 
 EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
@@ -37,14 +37,16 @@ def _tracker_node():
 def run(load_node: Callable[[], Callable], name: str, arguments=None, *, doing: str) -> NoReturn:
     """Run a node, and end the process: with status 0 by SIGINT or SIGTERM, 1 by an error.
 
-    load_node: returns what makes the node, which has `stop` and `failure` as `TrackerNode` has.
+    load_node: returns what makes the node, which has `stop`, `failure` and `is_starting` as
+    `TrackerNode` has.
     name: the node's, for what is said before it is there. doing: what it fails at, if it does.
     """
     spinning = threading.Event()
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    received: list[str] = []  # their names
     threading.Thread(target=_end_after, args=(signals,), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, functools.partial(_on_signal, spinning, signals))
+        signal.signal(number, functools.partial(_on_signal, spinning, signals, received))
     try:
         node = _start_node(load_node, arguments)
         spinning.set()
@@ -56,7 +58,7 @@ def run(load_node: Callable[[], Callable], name: str, arguments=None, *, doing: 
         rclpy.logging.get_logger(name).fatal(str(error))
         rclpy.try_shutdown()
         _leave(1)
-    _spin(node, doing)
+    _spin(node, doing, received)
 
 
 def _start_node(load_node: Callable[[], Callable], arguments):
@@ -66,15 +68,22 @@ def _start_node(load_node: Callable[[], Callable], arguments):
     return make_node()
 
 
-def _on_signal(spinning: threading.Event, signals: queue.SimpleQueue, number: int, _) -> None:
+def _on_signal(
+    spinning: threading.Event,
+    signals: queue.SimpleQueue,
+    received: list[str],
+    number: int,
+    _,
+) -> None:
     """Stop what is not spun yet; an executor ends by itself, since rclpy shuts its context down.
 
     A KeyboardInterrupt there could fall into the start of one of its threads, which would then
     wait for ever and the process with it.
     """
+    received.append(signal.Signals(number).name)
     signals.put(number)
     if not spinning.is_set():
-        raise KeyboardInterrupt(signal.Signals(number).name)
+        raise KeyboardInterrupt(received[-1])
 
 
 def _end_after(signals: queue.SimpleQueue) -> None:
@@ -84,7 +93,7 @@ def _end_after(signals: queue.SimpleQueue) -> None:
     _leave(0)
 
 
-def _spin(node, doing: str) -> NoReturn:
+def _spin(node, doing: str, received: list[str]) -> NoReturn:
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     try:
@@ -95,11 +104,22 @@ def _spin(node, doing: str) -> NoReturn:
     finally:
         node.stop()
         rclpy.try_shutdown()
+    # Not the node's, which would be published as well, after the shutdown.
+    log = rclpy.logging.get_logger(f'{node.get_logger().name}.process')
     if node.failure is not None:
-        traceback.print_exception(None, node.failure, node.failure.__traceback__)
-        node.get_logger().fatal(f'{doing} failed: {node.failure!r}')
+        _tell_failure(node.failure, log, doing)
+    elif node.is_starting:
+        log.info(f'stopped by {" ".join(received[:1])} while starting')
     node.destroy_node()  # tells the others, who would believe in it for half a minute
     _leave(0 if node.failure is None else 1)
+
+
+def _tell_failure(failure: BaseException, log, doing: str) -> None:
+    if isinstance(failure, StartError):
+        log.fatal(str(failure))
+        return
+    traceback.print_exception(None, failure, failure.__traceback__)
+    log.fatal(f'{doing} failed: {failure!r}')
 
 
 def _leave(status: int) -> NoReturn:

@@ -6,6 +6,7 @@ from concurrent.futures import CancelledError
 from geometry_msgs.msg import Point
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
@@ -20,22 +21,24 @@ CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 
 
 class ObjectServices:
-    """The services and the click topic of a node, acting on its session through its worker.
+    """The services of a node and, while open, its click topic, acting on its session.
 
-    header_of_newest returns the header of the newest frame; it is called by the worker. warn takes
-    the kind and the text of a warning.
+    worker: does what they ask for. session_of: returns the session; raises PromptError while there
+    is none. header_of_newest: returns the header of the newest frame. The worker calls both. warn
+    takes the kind and the text of a warning.
     """
 
     def __init__(
         self,
         node: Node,
         worker: Worker,
-        session: Session,
+        session_of: Callable[[], Session],
         header_of_newest: Callable[[], Header],
         warn: Callable[[str, str], None],
     ):
         self._worker = worker
-        self._session = session
+        self._node = node
+        self._session_of = session_of
         self._header = header_of_newest
         self._warn = warn
         self._log = node.get_logger()
@@ -48,15 +51,32 @@ class ObjectServices:
             (Trigger, 'reset', self._reset),
         ):
             node.create_service(service_type, f'~/{name}', callback, callback_group=group)
-        node.create_subscription(Point, '~/click', self._click, 10)
+        self._subscription: Subscription | None = None
+
+    def open(self) -> None:
+        """Take clicks from now on."""
+        self._subscription = self._node.create_subscription(Point, '~/click', self._click, 10)
+
+    def close(self) -> None:
+        """Take no more clicks, nor those that wait."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = None
+        self._clicks.clear()
+
+    def _active_session(self) -> Session:
+        """Return the session for what computes; raises PromptError where nothing may."""
+        session = self._session_of()
+        if self._worker.is_paused:
+            raise PromptError('the tracker is inactive: activate it first')
+        return session
 
     def _add_prompt(self, request: AddPrompt.Request, response: AddPrompt.Response):
         def job() -> str:
-            check_point_count(len(request.points), self._session.options.max_prompt_points)
+            session = self._active_session()
+            check_point_count(len(request.points), session.options.max_prompt_points)
             prompt = conversions.request_to_prompt(request)
-            result = self._session.add_prompt(
-                prompt, object_id=request.object_id, label=request.label
-            )
+            result = session.add_prompt(prompt, object_id=request.object_id, label=request.label)
             header = Header(
                 stamp=conversions.ns_to_stamp(result.stamp_ns), frame_id=self._header().frame_id
             )
@@ -69,27 +89,30 @@ class ObjectServices:
 
     def _remove_object(self, request: RemoveObject.Request, response: RemoveObject.Response):
         def job() -> str:
-            self._session.remove(request.object_id)
+            self._session_of().remove(request.object_id)
             return f'object {request.object_id} removed'
 
         return self._answer(response, job)
 
     def _reset(self, _, response: Trigger.Response):
         def job() -> str:
-            count = len(self._session.objects)
-            self._session.reset()
+            session = self._session_of()
+            count = len(session.objects)
+            session.reset()
             return f'{count} objects forgotten'
 
         return self._answer(response, job)
 
     def _list_objects(self, _, response: ListObjects.Response):
         def job() -> None:
-            if self._session.has_frame:
-                frame = self._session.latest()
-                response.objects = conversions.frame_to_objects(frame, self._header())
+            session = self._session_of()
+            if session.has_frame:
+                response.objects = conversions.frame_to_objects(session.latest(), self._header())
 
         try:
             self._worker.submit(job).result()
+        except PromptError as error:
+            self._log.warning(f'the list is empty: {error}')
         except CancelledError:
             self._log.warning('the tracker is stopping: the list is empty')
         return response
@@ -115,8 +138,9 @@ class ObjectServices:
 
     def _apply_click(self, prompt: Prompt) -> None:
         try:
-            object_id = self._session.object_at(*prompt.points_xy[0])
-            result = self._session.add_prompt(prompt, object_id=object_id)
+            session = self._active_session()
+            object_id = session.object_at(*prompt.points_xy[0])
+            result = session.add_prompt(prompt, object_id=object_id)
         except PromptError as error:
             self._log.warning(f'click refused: {error}')
         else:

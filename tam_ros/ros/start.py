@@ -11,6 +11,10 @@ from rclpy.utilities import remove_ros_args
 PLACE_IN_SOURCE = re.compile(r', at /\S+:\d+')
 
 
+class StartError(Exception):
+    """A node cannot start as it is asked to; the message tells a user why."""
+
+
 def start_ros(arguments: Sequence[str] | None, **options) -> None:
     """Do what `rclpy.init` does; where it cannot, end with the reason and exit status 1.
 

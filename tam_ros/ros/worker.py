@@ -48,6 +48,7 @@ class Worker(Generic[Frame]):
         self._offered = self._processed = 0  # numbers of the newest frame, and of the last one
         self._is_frames_turn = False
         self._stopping = False
+        self._is_paused = False
         self.dropped = 0  # frames replaced by newer ones before their turn
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name='tracking', daemon=True)
@@ -56,9 +57,27 @@ class Worker(Generic[Frame]):
         """Start the thread."""
         self._thread.start()
 
+    def pause(self) -> None:
+        """Take no frames until `resume`, also not one that waits; jobs are done as ever."""
+        with self._changed:
+            self._is_paused = True
+            self._waiting.clear()
+
+    def resume(self) -> None:
+        """Take frames again."""
+        with self._changed:
+            self._is_paused = False
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether frames are not taken."""
+        return self._is_paused
+
     def offer(self, frame: Frame) -> None:
         """Put a frame in line, in place of one that still waits."""
         with self._changed:
+            if self._is_paused:
+                return
             self.dropped += len(self._waiting)
             self._waiting.append(frame)
             self._offered += 1

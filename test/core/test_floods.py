@@ -156,6 +156,19 @@ def test_a_message_that_comes_while_one_is_taken_is_not_forgotten():
     assert worker.stop(SOON_S)
 
 
+def test_messages_that_are_forgotten_are_not_taken_and_later_ones_are():
+    worker, taken = Worker(lambda frame: None), []
+    inbox = Inbox(worker, taken.append, 2)
+    inbox.put('first')  # its turn is posted to a worker that is yet to start
+    inbox.clear()
+    worker.start()
+    worker.submit(lambda: None).result(SOON_S)
+    inbox.put('second')
+    worker.submit(lambda: None).result(SOON_S)
+    assert taken == ['second']
+    assert worker.stop(SOON_S)
+
+
 class DetectorsNode:
     """What a detection input asks of its node; receive takes the messages of its topic."""
 
@@ -198,6 +211,7 @@ def test_detections_that_waited_for_one_frame_take_turns_with_those_after_it():
     session = Session(BoxesEngine(session_calls))
     node, worker = DetectorsNode(), Worker(lambda stamp_ns: process(stamp_ns))
     detector = DetectionInput(node, worker, session, lambda kind, text: None)
+    detector.open()
 
     def process(stamp_ns: int) -> None:
         session_calls.append('frame')

@@ -102,12 +102,12 @@ def test_signal_ends_a_node_that_is_starting(start_program, number):
 
 FAILING = """
 import sys
-from tam_ros.ros import node, process
+from tam_ros.ros import outputs, process
 
 def fail(*_, **__):
     raise RuntimeError('the network broke')
 
-node.draw_overlay = fail
+outputs.draw_overlay = fail
 process.main(sys.argv)
 """
 

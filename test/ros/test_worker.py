@@ -93,6 +93,21 @@ def test_job_is_done_after_the_frame_in_progress_and_before_the_next(worker, wor
     assert work.done == ['first', 'job', 'second']
 
 
+def test_a_paused_worker_forgets_what_waits_and_does_jobs(worker, work):
+    worker.offer('second')
+    waiting = worker.submit(lambda: list(work.done), after_waiting=True)
+    worker.pause()
+    worker.offer('third')
+    assert worker.is_paused
+    finish(worker, work)
+    assert waiting.result(SOON_S) == ['first']
+    worker.resume()
+    worker.offer('fourth')
+    finish(worker, work)
+    assert work.done == ['first', 'fourth']
+    assert worker.dropped == 0
+
+
 def test_jobs_are_done_in_order(worker, work):
     futures = [worker.submit(lambda i=i: work.done.append(i)) for i in range(5)]
     finish(worker, work)
