@@ -8,7 +8,7 @@ PYTHON ?= python3
 BARE := tools/bare_ros
 IN_ENV := source $(BARE)/env.sh &&
 # Folders stand for the list of files in them: symlinks are made again when it changes.
-PACKAGE := CMakeLists.txt package.xml $(wildcard msg/* srv/*) $(shell find tam_ros -name '*.py') \
+PACKAGE := CMakeLists.txt package.xml $(wildcard action/* msg/* srv/*) $(shell find tam_ros -name '*.py') \
   $(shell find tam_ros scripts launch config rviz -type d -not -name __pycache__)
 
 .PHONY: setup demo test lint format measures parameters bench clean same-python

@@ -129,7 +129,7 @@ def time_frames(node, frames: int, objects: int) -> list[tuple[float, float, flo
         if t == 0:
             prompt_discs(session, objects)
         stepped = time.perf_counter()
-        node.outputs.publish(frame, image_rgb, msg.header, session.options)
+        node.publish(frame, image_rgb, msg.header)
         published = time.perf_counter()
         times.append((received - start, decoded - received, published - stepped))
         time.sleep(0.005)  # let the subscribers read

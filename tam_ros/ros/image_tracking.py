@@ -1,7 +1,9 @@
 """What a configured tracker does with each image of its camera, from decoding to publishing."""
 
 import time
+from collections.abc import Callable
 
+import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -14,12 +16,12 @@ from tam_ros.ros.detections import DetectionInput
 from tam_ros.ros.diagnostics import diagnostics_message
 from tam_ros.ros.image_input import ImageInput
 from tam_ros.ros.notices import Notices
-from tam_ros.ros.outputs import Outputs
 from tam_ros.ros.parameters import NodeOptions, read_options
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.ros.worker import Worker
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.options import SessionOptions
+from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 
 COUNTS = ('ignored_images', 'ignored_detections', 'resets')  # in the diagnostics also when 0
@@ -28,14 +30,15 @@ COUNTS = ('ignored_images', 'ignored_detections', 'resets')  # in the diagnostic
 class ImageTracking:
     """Tracks objects in a node's images in its worker, and publishes them, while it is open.
 
-    engine, session: what it tracks with. newest_header: of the newest frame.
+    publish: takes what was found in an (H, W, 3) image, the image and its header. engine, session:
+    what it tracks with. newest_header: of the newest frame.
     """
 
     def __init__(
         self,
         node: Node,
         worker: Worker,
-        outputs: Outputs,
+        publish: Callable[[FrameResult, np.ndarray, Header], None],
         notices: Notices,
         *,
         engine: Engine,
@@ -43,7 +46,7 @@ class ImageTracking:
     ):
         self._node = node
         self._worker = worker
-        self._outputs = outputs
+        self._publish = publish
         self._notices = notices
         self.engine = engine
         self.session = session
@@ -108,7 +111,7 @@ class ImageTracking:
         if frame.reset_reason:
             self._notices.warn('resets', f'tracker reset: {frame.reset_reason}')
         if self._node.context.ok():  # the shutdown may have come while the frame was tracked
-            self._outputs.publish(frame, image_rgb, msg.header, self.session.options)
+            self._publish(frame, image_rgb, msg.header)
         age_ns = self._node.get_clock().now().nanoseconds - frame.stamp_ns
         self._statistics.add(age_ns * 1e-9, time.monotonic() - started)
         self._detector.apply_due()

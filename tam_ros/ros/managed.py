@@ -72,6 +72,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """End the node by a failure."""
         end_by_failure(self, error)
 
+    def destroy_node(self) -> None:
+        """Destroy the node, and what of its state machine would have others believe in it."""
+        self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
+
     # -- what transitions do ----------------------------------------------------------------
 
     def configure(self) -> None:

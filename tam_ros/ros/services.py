@@ -12,10 +12,9 @@ from std_srvs.srv import Trigger
 
 from tam_ros.prompts import Prompt, PromptError, check_point_count
 from tam_ros.ros import conversions
+from tam_ros.ros.current import CurrentTracking
 from tam_ros.ros.inbox import Inbox
-from tam_ros.ros.worker import Worker
 from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
-from tam_ros.tracker.session import Session
 
 CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 
@@ -23,23 +22,13 @@ CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 class ObjectServices:
     """The services of a node and, while open, its click topic, acting on its session.
 
-    worker: does what they ask for. session_of: returns the session; raises PromptError while there
-    is none. header_of_newest: returns the header of the newest frame. The worker calls both. warn
-    takes the kind and the text of a warning.
+    warn takes the kind and the text of a warning.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        worker: Worker,
-        session_of: Callable[[], Session],
-        header_of_newest: Callable[[], Header],
-        warn: Callable[[str, str], None],
-    ):
-        self._worker = worker
+    def __init__(self, node: Node, current: CurrentTracking, warn: Callable[[str, str], None]):
         self._node = node
-        self._session_of = session_of
-        self._header = header_of_newest
+        self._current = current
+        self._worker = worker = current.worker
         self._warn = warn
         self._log = node.get_logger()
         self._clicks = Inbox(worker, self._apply_click, CLICKS_KEPT)
@@ -64,21 +53,15 @@ class ObjectServices:
         self._subscription = None
         self._clicks.clear()
 
-    def _active_session(self) -> Session:
-        """Return the session for what computes; raises PromptError where nothing may."""
-        session = self._session_of()
-        if self._worker.is_paused:
-            raise PromptError('the tracker is inactive: activate it first')
-        return session
-
     def _add_prompt(self, request: AddPrompt.Request, response: AddPrompt.Response):
         def job() -> str:
-            session = self._active_session()
+            session = self._current.active_session
             check_point_count(len(request.points), session.options.max_prompt_points)
             prompt = conversions.request_to_prompt(request)
             result = session.add_prompt(prompt, object_id=request.object_id, label=request.label)
             header = Header(
-                stamp=conversions.ns_to_stamp(result.stamp_ns), frame_id=self._header().frame_id
+                stamp=conversions.ns_to_stamp(result.stamp_ns),
+                frame_id=self._current.newest_header.frame_id,
             )
             response.object = conversions.result_to_object(result, header)
             return f'object {result.object_id}: score {result.predicted_iou:.2f}'
@@ -89,14 +72,14 @@ class ObjectServices:
 
     def _remove_object(self, request: RemoveObject.Request, response: RemoveObject.Response):
         def job() -> str:
-            self._session_of().remove(request.object_id)
+            self._current.session.remove(request.object_id)
             return f'object {request.object_id} removed'
 
         return self._answer(response, job)
 
     def _reset(self, _, response: Trigger.Response):
         def job() -> str:
-            session = self._session_of()
+            session = self._current.session
             count = len(session.objects)
             session.reset()
             return f'{count} objects forgotten'
@@ -105,9 +88,10 @@ class ObjectServices:
 
     def _list_objects(self, _, response: ListObjects.Response):
         def job() -> None:
-            session = self._session_of()
+            session = self._current.session
             if session.has_frame:
-                response.objects = conversions.frame_to_objects(session.latest(), self._header())
+                header = self._current.newest_header
+                response.objects = conversions.frame_to_objects(session.latest(), header)
 
         try:
             self._worker.submit(job).result()
@@ -138,7 +122,7 @@ class ObjectServices:
 
     def _apply_click(self, prompt: Prompt) -> None:
         try:
-            session = self._active_session()
+            session = self._current.active_session
             object_id = session.object_at(*prompt.points_xy[0])
             result = session.add_prompt(prompt, object_id=object_id)
         except PromptError as error:

@@ -33,7 +33,9 @@ def test_signal_ends_an_idle_node_and_the_others_know(start_tracker, number):
     node = tracker.robot.node
     tracker.robot.wait(lambda: node.count_publishers('/tam/objects'), 'the node to be known')
     assert_ends_at_once(tracker.program, number)
-    tracker.robot.wait(lambda: not node.count_publishers('/tam/objects'), 'it to be gone', 10)
+    tracker.robot.wait(lambda: 'tam' not in node.get_node_names(), 'it to be gone', 10)
+    for topic in ('objects', 'transition_event', 'track/_action/status'):
+        assert not node.count_publishers(f'/tam/{topic}'), topic
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # The workspace links to the package: CMake refuses a source folder that holds the environment.
 mkdir -p .ws/src/tam_ros
-for part in CMakeLists.txt package.xml msg srv tam_ros scripts launch config rviz; do
+for part in CMakeLists.txt package.xml action msg srv tam_ros scripts launch config rviz; do
   ln -sfn "$PWD/$part" ".ws/src/tam_ros/$part"
 done
 for package in tools/bare_ros/*/; do
