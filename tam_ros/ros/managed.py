@@ -65,7 +65,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         )
 
     def bond_with_its_manager(self) -> None:
-        """Let who activates it know that it lives, where bondpy is installed."""
+        """Let who activates it know that it lives."""
         self._bond = Bond(self)
 
     def end_by(self, error: BaseException) -> None:
@@ -111,10 +111,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Carry out `deactivate`, then silence the publishers."""
-        if self._bond is not None:
-            self._bond.end()
         done = self._carry_out(None, state, self.deactivate)
         super().on_deactivate(state)
+        if self._bond is not None:
+            self._bond.end()
         return done
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
