@@ -129,6 +129,8 @@ class TrackAction:
 
     def follow(self, frame: FrameResult, header: Header) -> None:
         """Tell the goals what a frame says of their objects, and end those that it ends."""
+        if not self._goals:
+            return
         results = {result.object_id: result for result in frame.objects}
         for goal in tuple(self._goals):
             result = results.get(goal.object_id)
