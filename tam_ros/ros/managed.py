@@ -136,6 +136,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
             step()
         except REFUSALS as error:
             self.problem = str(error)
+            if not self.is_starting:  # else the process says it as it ends
+                self.get_logger().error(self.problem)
             return FAILURE
         except BaseException as error:  # noqa: BLE001 - rclpy would drop it
             self.end_by(error)
@@ -153,8 +155,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
             return self._refuse_change(request, response)
         finally:
             self._one_at_a_time.release()
-        if self.problem:
-            self.get_logger().error(self.problem)
         self.announce()
         return response
 
@@ -167,11 +167,14 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _start(self) -> None:
         self._start_timer.cancel()
         with self._one_at_a_time:
-            if self.state != 'unconfigured':  # somebody was faster
+            if self.state == 'unconfigured' and not self._configure_and_activate():
+                self.end_by(StartError(self.problem))
                 return
-            for trigger in (self.trigger_configure, self.trigger_activate):
-                if trigger() != SUCCESS:
-                    self.end_by(StartError(self.problem))
-                    return
-                self.announce()
         self.is_starting = False
+
+    def _configure_and_activate(self) -> bool:
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != SUCCESS:
+                return False
+            self.announce()
+        return True

@@ -10,6 +10,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from tam_ros.action import Track
@@ -20,7 +21,8 @@ from tam_ros.ros.newest_poses import NewestPoses
 from tam_ros.tracker.results import FrameResult, ObjectResult, ObjectState
 from tam_ros.tracker.session import Session
 
-MOST_GOALS = 64  # at a time
+MOST_GOALS = 32  # at a time
+OF_ALL_GOALS = QoSProfile(depth=MOST_GOALS)  # which may end with the same frame
 LOOK_PERIOD_S = 0.1  # for cancelled goals and removed objects, also while no frames come
 RESULT_KEPT_S = 10.0  # for a client that asks late; the goals' masks are kept as well
 
@@ -80,6 +82,8 @@ class TrackAction:
             goal_callback=self._judge_request,
             handle_accepted_callback=self._accept,
             cancel_callback=self._allow_cancel,
+            result_service_qos_profile=OF_ALL_GOALS,
+            feedback_pub_qos_profile=OF_ALL_GOALS,
             result_timeout=RESULT_KEPT_S,
         )
         # Not in ROS time, which may stand still.

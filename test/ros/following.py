@@ -6,12 +6,14 @@ import numpy as np
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration
 from rclpy.action import ActionClient
+from rclpy.qos import QoSProfile
 from robot import NS_PER_S
 from tracker import Tracker, prompt
 
 from tam_ros.action import Track
 
 SUCCEEDED, CANCELED = GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED
+MANY = 100
 ABORTED, EXECUTING = GoalStatus.STATUS_ABORTED, GoalStatus.STATUS_EXECUTING
 
 
@@ -70,7 +72,14 @@ class Following:
 @contextmanager
 def following(tracker: Tracker):
     """Give a function that sends a goal; needs a frame of 320x240 pixels, and no object."""
-    client = ActionClient(tracker.robot.node, Track, f'{tracker.name}/track')
+    many = QoSProfile(depth=MANY)  # as a busy machine hears them late
+    client = ActionClient(
+        tracker.robot.node,
+        Track,
+        f'{tracker.name}/track',
+        result_service_qos_profile=many,
+        feedback_sub_qos_profile=many,
+    )
 
     def follow(*arguments, **options) -> Following:
         return Following(tracker, client, goal(*arguments, **options))

@@ -13,6 +13,7 @@ from tracker import SMALL, Camera
 from tam_ros.action import Track
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import stamp_to_ns
+from tam_ros.ros.track_action import MOST_GOALS
 
 MIDDLE = [(90, 110)]  # of the square in the first frame
 Result = Track.Result
@@ -163,6 +164,15 @@ def test_a_goal_with_a_late_prompt_is_told_of_the_newest_frames_in_the_end(
     stamp = answer.image.header.stamp
     assert goal.wait_for_feedback(lambda f: f.header.stamp == stamp).object_id == answer.ids[0]
     assert goal.cancel()
+
+
+def test_goals_beyond_the_most_are_rejected(tracker, follow):
+    object_id = tracker.add(MIDDLE).object.id
+    goals = [follow(object_id=object_id) for _ in range(MOST_GOALS)]
+    assert not follow(object_id=object_id).handle.accepted
+    assert goals[0].cancel()
+    assert {goal.result()[1].reason for goal in goals} == {Result.CANCELLED, Result.REMOVED}
+    assert follow(MIDDLE, duration_s=0.1).handle.accepted
 
 
 @pytest.fixture
