@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -57,5 +58,21 @@ def frames() -> list[np.ndarray]:
     for t in range(10):
         image = background.copy()
         image[80:140, 60 + 8 * t : 120 + 8 * t] += 100
+        images.append(image)
+    return images
+
+
+@pytest.fixture(scope='session')
+def things() -> list[np.ndarray]:
+    """Six 320x240 frames: four plain things before soft shades, two of which touch."""
+    rng = np.random.default_rng(0)
+    shades = cv2.GaussianBlur(rng.integers(60, 200, (240, 320, 3), np.uint8), (0, 0), 9)
+    images = []
+    for t in range(6):
+        image = shades.copy()
+        cv2.circle(image, (60 + 4 * t, 110), 34, (220, 60, 50), -1)
+        cv2.circle(image, (110, 110), 30, (60, 200, 70), -1)
+        cv2.rectangle(image, (140, 20 + 3 * t), (190, 60 + 3 * t), (60, 90, 230), -1)
+        cv2.ellipse(image, (250 - 4 * t, 195), (40, 22), 20, 0, 360, (240, 210, 40), -1)
         images.append(image)
     return images

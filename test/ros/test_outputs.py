@@ -7,7 +7,7 @@ from tracker import SMALL, pixels_of
 from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObjectArray
 
-POINTS = [(40, 110), (90, 110), (160, 30), (250, 200)]
+POINTS = [(50, 110), (112, 110), (165, 40), (250, 195)]  # on the things
 
 
 @pytest.fixture(scope='module', params=ENGINES)
@@ -16,18 +16,18 @@ def node(request, start_tracker):
 
 
 @pytest.fixture
-def tracker(node, frames):
+def tracker(node, things):
     """The node with several objects that overlap."""
     node.set_parameter('exclusive_masks', True)
     node.reset()
-    node.show(frames[0])
+    node.show(things[0])
     for i, point in enumerate(POINTS):
         assert node.add(points=[point], label=f'part {i}').success
     return node
 
 
-def test_every_output_carries_the_header_of_its_image(tracker, frames):
-    answer = tracker.show(frames[1])
+def test_every_output_carries_the_header_of_its_image(tracker, things):
+    answer = tracker.show(things[1])
     outputs = [answer.objects, answer.detections, answer.label_image, answer.overlay]
     parts = [o.mask for o in answer.objects.objects] + list(answer.detections.detections)
     assert len(parts) > len(POINTS)
@@ -35,17 +35,17 @@ def test_every_output_carries_the_header_of_its_image(tracker, frames):
         assert message.header == answer.image.header
 
 
-def test_frame_without_objects_is_published_too(tracker, frames):
+def test_frame_without_objects_is_published_too(tracker, things):
     tracker.reset()
-    answer = tracker.show(frames[1])
+    answer = tracker.show(things[1])
     assert answer.objects.objects == []
     assert answer.detections.detections == []
     assert not pixels_of(answer.label_image).any()
-    assert (pixels_of(answer.overlay) == frames[1]).all()
+    assert (pixels_of(answer.overlay) == things[1]).all()
 
 
-def test_messages_give_the_size_of_the_image(tracker, frames):
-    answer = tracker.show(frames[1])
+def test_messages_give_the_size_of_the_image(tracker, things):
+    answer = tracker.show(things[1])
     assert (answer.objects.image_width, answer.objects.image_height) == (320, 240)
     label_image, overlay = answer.label_image, answer.overlay
     assert (label_image.width, label_image.height, label_image.step) == (320, 240, 640)
@@ -53,8 +53,8 @@ def test_messages_give_the_size_of_the_image(tracker, frames):
     assert (label_image.encoding, overlay.encoding) == ('16UC1', 'rgb8')
 
 
-def test_boxes_are_tight_around_masks(tracker, frames):
-    answer = tracker.show(frames[1])
+def test_boxes_are_tight_around_masks(tracker, things):
+    answer = tracker.show(things[1])
     assert len(answer.ids) == len(POINTS)
     for tracked in answer.objects.objects:
         mask = pixels_of(tracked.mask)
@@ -64,8 +64,8 @@ def test_boxes_are_tight_around_masks(tracker, frames):
             assert edge.any()
 
 
-def test_label_image_and_exclusive_masks_agree_in_every_pixel(tracker, frames):
-    answer = tracker.show(frames[1])
+def test_label_image_and_exclusive_masks_agree_in_every_pixel(tracker, things):
+    answer = tracker.show(things[1])
     labels, masks = pixels_of(answer.label_image), answer.masks()
     assert len(masks) == len(POINTS)
     for object_id, mask in masks.items():
@@ -74,9 +74,9 @@ def test_label_image_and_exclusive_masks_agree_in_every_pixel(tracker, frames):
     assert sum(mask.sum() for mask in masks.values()) == (labels > 0).sum()
 
 
-def test_masks_overlap_once_exclusive_masks_is_switched_off(tracker, frames):
+def test_masks_overlap_once_exclusive_masks_is_switched_off(tracker, things):
     assert tracker.set_parameter('exclusive_masks', False).successful
-    answer = tracker.show(frames[1])
+    answer = tracker.show(things[1])
     labels, masks = pixels_of(answer.label_image), answer.masks()
     assert (sum(mask.astype(int) for mask in masks.values()) > 1).any()
     assert (np.any(list(masks.values()), axis=0) == (labels > 0)).all()
@@ -84,8 +84,8 @@ def test_masks_overlap_once_exclusive_masks_is_switched_off(tracker, frames):
         assert mask[labels == object_id].all()
 
 
-def test_detections_say_the_same_as_objects(tracker, frames):
-    answer = tracker.show(frames[1])
+def test_detections_say_the_same_as_objects(tracker, things):
+    answer = tracker.show(things[1])
     assert len(answer.detections.detections) == len(POINTS)
     for tracked, detection in zip(answer.objects.objects, answer.detections.detections):
         box, center = tracked.box, detection.bbox.center.position
@@ -100,15 +100,15 @@ def test_detections_say_the_same_as_objects(tracker, frames):
         assert hypothesis.hypothesis.score == pytest.approx(tracked.score)
 
 
-def test_overlay_covers_masks_as_much_as_overlay_opacity_says(tracker, frames):
+def test_overlay_covers_masks_as_much_as_overlay_opacity_says(tracker, things):
     for object_id in [o.id for o in tracker.objects().objects][1:]:
         tracker.remove(object_id)
     unchanged = {}
     for opacity in (0.0, 1.0):
         assert tracker.set_parameter('overlay_opacity', opacity).successful
-        answer = tracker.show(frames[1])
+        answer = tracker.show(things[1])
         (mask,) = answer.masks().values()
-        same = (pixels_of(answer.overlay) == frames[1]).all(axis=2)
+        same = (pixels_of(answer.overlay) == things[1]).all(axis=2)
         assert same[~mask].mean() > 0.5  # the rest: outlines, boxes and captions
         unchanged[opacity] = same[mask].mean()
     assert unchanged[0.0] > 0.02
