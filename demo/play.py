@@ -1,7 +1,6 @@
 """Show a video as a camera in a loop, with the tracker and its page to click on, until Ctrl-C."""
 
 import argparse
-import os
 import signal
 import sys
 import time
