@@ -31,7 +31,8 @@ class ServiceCalls:
         group = MutuallyExclusiveCallbackGroup()
 
         def client(service_type, name: str) -> Client:
-            return node.create_client(service_type, name, callback_group=group)
+            full_name = node.resolve_service_name(name)  # for a viewer
+            return node.create_client(service_type, full_name, callback_group=group)
 
         self._add_prompt = client(srv.AddPrompt, 'tam/add_prompt')
         self._remove = client(srv.RemoveObject, 'tam/remove_object')

@@ -1,5 +1,6 @@
 """What the page shows, of the tracker's topics: subscribed only while somebody looks."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -132,7 +133,7 @@ class WatchedInput:
             tracked.id,
             tracked.label,
             STATES.get(tracked.state, 'unknown'),
-            tracked.score,
+            tracked.score if math.isfinite(tracked.score) else 0.0,
             '#{:02x}{:02x}{:02x}'.format(*color_of(tracked.id)),
             self._mask(tracked, size_wh),
         )
