@@ -67,7 +67,7 @@ class PictureOptions:
     """
 
     max_width: int = option(
-        960, 'Pixels across, at most; larger pictures are made smaller.', between=(64, 8192)
+        1280, 'Pixels across, at most; larger pictures are made smaller.', between=(64, 8192)
     )
     quality: int = option(80, 'Quality of their JPEG, in percent.', between=(1, 100))
     rate_hz: float = option(

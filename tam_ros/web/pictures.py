@@ -83,13 +83,22 @@ class Picture:
         return struct.pack('<I', len(encoded)) + encoded + self._jpeg()
 
     def _jpeg(self) -> bytes:
-        image, (width, height) = self.drawn_rgb, self.size_wh
-        if width > self.options.max_width:
-            size_wh = (
-                self.options.max_width,
-                max(1, round(height * self.options.max_width / width)),
-            )
-            image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-        image_bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        image_bgr = cv2.cvtColor(
+            _reduced(self.drawn_rgb, self.options.max_width), cv2.COLOR_RGB2BGR
+        )
         _, jpeg = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, self.options.quality])
         return jpeg.tobytes()
+
+
+def _reduced(image: np.ndarray, max_width: int) -> np.ndarray:
+    """Return an image that is no wider than that.
+
+    Down to half the size, two pixels by two are all that make one, and take a quarter of the time
+    of averages over areas.
+    """
+    height, width = image.shape[:2]
+    if width <= max_width:
+        return image
+    size_wh = (max_width, max(1, round(height * max_width / width)))
+    by = cv2.INTER_LINEAR if 2 * max_width >= width else cv2.INTER_AREA
+    return cv2.resize(image, size_wh, interpolation=by)
