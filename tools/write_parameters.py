@@ -14,7 +14,7 @@ from typing import Any
 from tam_ros.options import Option, options_of
 from tam_ros.ros.options_3d import GROUPS_3D
 from tam_ros.ros.parameters import PREFIXES
-from tam_ros.ros.web import GROUPS_WEB
+from tam_ros.web.options import ServerOptions
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
@@ -66,7 +66,7 @@ OBJECTS_3D = NodeParameters(
 )
 WEB = NodeParameters(
     'the node web',
-    dict.fromkeys(GROUPS_WEB, ''),
+    {ServerOptions: ''},
     ROOT / 'config' / 'web.yaml',
     'params_file_web',
     '<!-- by tools/write_parameters.py, of web -->\n',

@@ -19,7 +19,7 @@ from tam_ros.engine.allocation import resident_mb
 from tam_ros.engine.base import Engine, NotFiniteError
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
-from tam_ros.overlay import draw_overlay
+from tam_ros.overlay import compress_overlay, draw_overlay
 from tam_ros.ros import conversions
 from tam_ros.ros.decoding import ImageError, ImageOptions, message_to_rgb
 from tam_ros.ros.detections import DetectionInput
@@ -143,6 +143,7 @@ class TrackerNode(Node):
         self._detections = self._results_publisher(Detection2DArray, '~/detections')
         self._label_image = self._results_publisher(Image, '~/label_image')
         self._overlay = self._results_publisher(Image, '~/overlay')
+        self._compressed = self._results_publisher(CompressedImage, '~/overlay/compressed')
 
     def _results_publisher(self, message_type, topic: str):
         return self.create_publisher(message_type, topic, results_quality(self, topic))
@@ -195,11 +196,21 @@ class TrackerNode(Node):
         if self._label_image.get_subscription_count():
             labels = frame.label_image()
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
-        if self._overlay.get_subscription_count():
-            drawn = draw_overlay(
-                image_rgb, frame, self._options().overlay_opacity, warn=self._notices.warn
-            )
+        self._publish_overlay(frame, image_rgb, header)
+
+    def _publish_overlay(self, frame: FrameResult, image_rgb, header: Header) -> None:
+        wanted = self._overlay.get_subscription_count(), self._compressed.get_subscription_count()
+        if not any(wanted):
+            return
+        options = self._options()
+        drawn = draw_overlay(image_rgb, frame, options.overlay_opacity, warn=self._notices.warn)
+        if wanted[0]:
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
+        if wanted[1]:
+            jpeg = compress_overlay(
+                drawn, max_width=options.compressed_width, quality=options.compressed_quality
+            )
+            self._compressed.publish(conversions.jpeg_to_image(jpeg, header))
 
     def _objects_message(self, frame: FrameResult, header: Header) -> TrackedObjectArray:
         now_ns = self.get_clock().now().nanoseconds

@@ -14,16 +14,13 @@ from tam_ros.ros.notices import Notices
 from tam_ros.ros.parameters import declare_parameters, read_options
 from tam_ros.ros.web_calls import ServiceCalls
 from tam_ros.ros.web_input import WatchedInput
-from tam_ros.web.options import PictureOptions, ServerOptions
+from tam_ros.web.options import ServerOptions
 from tam_ros.web.server import PageServer
 
 NAME = 'web'
 STOP_TIMEOUT_S = 1.0
 STATUS_PERIOD_S = 0.5
-GROUPS_WEB = (ServerOptions, PictureOptions)
-PARAMETERS_WEB: dict[str, Option] = {
-    name: described for group in GROUPS_WEB for name, described in options_of(group).items()
-}
+PARAMETERS_WEB: dict[str, Option] = options_of(ServerOptions)
 
 
 class WebNode(Node):
@@ -43,12 +40,7 @@ class WebNode(Node):
         self._watched = False
         self._calls = ServiceCalls(self)
         self._server = PageServer(options, self._calls, self._on_watched, self._end_by_failure)
-        self._input = WatchedInput(
-            self,
-            self._server.show,
-            lambda: read_options(self, PictureOptions),
-            self._notices.warn,
-        )
+        self._input = WatchedInput(self, self._server.show, self._notices.warn)
         group = self._input.group
         # Not in ROS time, which may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -8,17 +8,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from message_filters import SimpleFilter, TimeSynchronizer
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage
 
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
 from tam_ros.ros.conversions import stamp_to_ns
-from tam_ros.ros.decoding import ImageError, image_to_rgb
+from tam_ros.ros.decoding import ImageError
 from tam_ros.ros.depth_messages import object_to_mask
 from tam_ros.ros.feed import SILENT_S, Feed
 from tam_ros.ros.overlay import color_of
 from tam_ros.ros.statistics import RollingStatistics
-from tam_ros.web.options import PictureOptions
 from tam_ros.web.pictures import Picture, ShownObject
 
 STATES = {
@@ -27,28 +26,29 @@ STATES = {
     TrackedObject.OCCLUDED: 'occluded',
     TrackedObject.LOST: 'lost',
 }
+TOPIC = 'tam/overlay/compressed'
+JPEG = b'\xff\xd8'  # how it begins
 WAITING = 10  # messages of a topic that wait for the other's
 
 
 class WatchedInput:
     """Joins overlay and objects of each image, and hears how the tracker is.
 
-    take: called with each picture. options: returns how it is to be encoded. warn takes the kind
-    and the text of a warning. group: in which all this happens, and `listen` is to be called.
+    take: called with each picture. warn takes the kind and the text of a warning. group: in which
+    all this happens, and `listen` is to be called.
     """
 
     def __init__(
         self,
         node: Node,
         take: Callable[[Picture], None],
-        options: Callable[[], PictureOptions],
         warn: Callable[[str, str], None],
     ):
-        self._take, self._options, self._warn = take, options, warn
+        self._take, self._warn = take, warn
         self._clock = node.get_clock()
         self._tracker = f'{node.resolve_topic_name("tam")}: tracking'  # its name in diagnostics
         self.group = group = MutuallyExclusiveCallbackGroup()
-        self._pictures = Feed(node, Image, 'tam/overlay', self._on_overlay, group)
+        self._pictures = Feed(node, CompressedImage, TOPIC, self._on_overlay, group)
         self._others = (
             Feed(node, TrackedObjectArray, 'tam/objects', self._on_objects, group),
             Feed(node, DiagnosticArray, '/diagnostics', self._on_diagnostics, group),
@@ -96,7 +96,7 @@ class WatchedInput:
             return f'The tracker says: {self._words}.'
         return f'The camera is silent: {self._words or f"nothing new for {SILENT_S:g} s"}.'
 
-    def _on_overlay(self, msg: Image) -> None:
+    def _on_overlay(self, msg: CompressedImage) -> None:
         self._overlays.signalMessage(msg)
 
     def _on_objects(self, msg: TrackedObjectArray) -> None:
@@ -114,19 +114,18 @@ class WatchedInput:
                 self._heard_s = time.monotonic()
                 self._words = '' if status.level == DiagnosticStatus.OK else status.message
 
-    def _on_joined(self, overlay: Image, objects: TrackedObjectArray) -> None:
-        try:
-            drawn_rgb = image_to_rgb(overlay)
-            size_wh = drawn_rgb.shape[1], drawn_rgb.shape[0]
-            if size_wh != (objects.image_width, objects.image_height):
-                sizes = (*size_wh, objects.image_width, objects.image_height)
-                raise ImageError('it is of {}x{} pixels, its objects of {}x{}'.format(*sizes))
-        except ImageError as error:
-            self._warn('ignored_overlays', f'overlay ignored: {error}')
+    def _on_joined(self, overlay: CompressedImage, objects: TrackedObjectArray) -> None:
+        jpeg = overlay.data.tobytes()
+        size_wh = (objects.image_width, objects.image_height)
+        if not jpeg.startswith(JPEG) or 0 in size_wh:
+            self._warn(
+                'ignored_overlays',
+                f'overlay ignored: {overlay.format!r} of {size_wh[0]}x{size_wh[1]} pixels is no '
+                f'JPEG; is something else on {self._pictures.topic}?',
+            )
             return
         shown = tuple(self._shown(tracked, size_wh) for tracked in objects.objects)
-        stamp_ns = stamp_to_ns(overlay.header.stamp)
-        self._take(Picture(stamp_ns, drawn_rgb, shown, self._options()))
+        self._take(Picture(stamp_to_ns(overlay.header.stamp), size_wh, jpeg, shown))
 
     def _shown(self, tracked: TrackedObject, size_wh: tuple[int, int]) -> ShownObject:
         return ShownObject(

@@ -50,12 +50,13 @@ class Viewer:
 
 
 class Audience:
-    """All viewers, and what they are shown: a picture no more often than its rate.
+    """All viewers, and what they are shown: no more pictures per second than the rate.
 
     picture: the newest; None before the first, and while nobody looks. status: JSON.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: float):
+        self._period_s = 1 / rate_hz
         self._viewers: set[Viewer] = set()
         self._coming: Picture | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -102,8 +103,7 @@ class Audience:
     def _show_coming(self) -> None:
         self._timer = None
         self.picture = self._coming
-        if self.picture is not None:
-            self._due_s = asyncio.get_running_loop().time() + 1 / self.picture.options.rate_hz
+        self._due_s = asyncio.get_running_loop().time() + self._period_s
         self._wake_all()
 
     def _wake_all(self) -> None:

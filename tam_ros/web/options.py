@@ -1,4 +1,4 @@
-"""Where the page is served, to whom, and what its pictures are like."""
+"""Where the page is served, and to whom."""
 
 import ipaddress
 import re
@@ -35,6 +35,12 @@ class ServerOptions:
     max_viewers: int = option(
         8, 'Pages that may be open at a time.', between=(1, 1000), live=False
     )
+    rate_hz: float = option(
+        10.0,
+        'Pictures per second that a viewer gets at most.',
+        between=(0.1, 100.0),
+        live=False,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -57,22 +63,3 @@ class ServerOptions:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
-
-
-@dataclass(frozen=True)
-class PictureOptions:
-    """What the pictures are like that viewers get.
-
-    Raises ValueError for a value that is not allowed.
-    """
-
-    max_width: int = option(
-        1280, 'Pixels across, at most; larger pictures are made smaller.', between=(64, 8192)
-    )
-    quality: int = option(80, 'Quality of their JPEG, in percent.', between=(1, 100))
-    rate_hz: float = option(
-        10.0, 'Pictures per second that a viewer gets at most.', between=(0.1, 100.0)
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)

@@ -61,7 +61,12 @@ function hear(message) {
 async function see(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const picture = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  picture.bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 4 + length)], { type: 'image/jpeg' }));
+  try {
+    picture.bitmap = await createImageBitmap(new Blob([new Uint8Array(buffer, 4 + length)], { type: 'image/jpeg' }));
+  } catch {
+    say('A picture came that cannot be read.', false);
+    return socket.send('{"do": "shown"}');
+  }
   if (press || corner) waiting = picture; // what is marked stays under the hand
   else show(picture);
 }

@@ -1,15 +1,11 @@
-"""What a viewer sees: a picture, and what is said of the objects in it; encoded once for all."""
+"""What a viewer sees: a picture and its objects; made a message once for all viewers."""
 
 import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
-import numpy as np
-
 from tam_ros.masks import MaskCrop
-from tam_ros.web.options import PictureOptions
 
 
 @dataclass(frozen=True)
@@ -47,17 +43,12 @@ class Picture:
 
     stamp_ns: int
     """Of the image."""
-    drawn_rgb: np.ndarray
-    """(H, W, 3) uint8 of the image's size."""
+    size_wh: tuple[int, int]
+    """Width and height of the image in pixels; those of the JPEG may be smaller."""
+    jpeg: bytes
+    """The image with its objects, as JPEG."""
     objects: tuple[ShownObject, ...]
     """All that are tracked, in order of their ids."""
-    options: PictureOptions = field(default_factory=PictureOptions)
-    """How it is encoded."""
-
-    @property
-    def size_wh(self) -> tuple[int, int]:
-        """Width and height of the image in pixels."""
-        return self.drawn_rgb.shape[1], self.drawn_rgb.shape[0]
 
     def object_at(self, x: float, y: float) -> int:
         """Return the id of the object whose mask holds a pixel of the image, 0 for none."""
@@ -80,25 +71,4 @@ class Picture:
             'objects': [shown.described() for shown in self.objects],
         }
         encoded = json.dumps(header).encode()
-        return struct.pack('<I', len(encoded)) + encoded + self._jpeg()
-
-    def _jpeg(self) -> bytes:
-        image_bgr = cv2.cvtColor(
-            _reduced(self.drawn_rgb, self.options.max_width), cv2.COLOR_RGB2BGR
-        )
-        _, jpeg = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, self.options.quality])
-        return jpeg.tobytes()
-
-
-def _reduced(image: np.ndarray, max_width: int) -> np.ndarray:
-    """Return an image that is no wider than that.
-
-    Down to half the size, two pixels by two are all that make one, and take a quarter of the time
-    of averages over areas.
-    """
-    height, width = image.shape[:2]
-    if width <= max_width:
-        return image
-    size_wh = (max_width, max(1, round(height * max_width / width)))
-    by = cv2.INTER_LINEAR if 2 * max_width >= width else cv2.INTER_AREA
-    return cv2.resize(image, size_wh, interpolation=by)
+        return struct.pack('<I', len(encoded)) + encoded + self.jpeg

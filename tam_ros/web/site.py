@@ -57,7 +57,7 @@ class Site:
     def __init__(
         self, options: ServerOptions, tracker: Tracker, on_watched: Callable[[bool], None]
     ):
-        self.audience = Audience()
+        self.audience = Audience(options.rate_hz)
         self._options = options
         self._tracker = tracker
         self._on_watched = on_watched

@@ -11,7 +11,7 @@ from web_client import Page, look
 
 from tam_ros.masks import MaskCrop
 from tam_ros.web.commands import AddPrompt, Remove, Reset, SetLabel, SetTarget
-from tam_ros.web.options import PictureOptions, ServerOptions
+from tam_ros.web.options import ServerOptions
 from tam_ros.web.pictures import Picture, ShownObject
 from tam_ros.web.server import PageServer
 from tam_ros.web.site import LARGEST_MESSAGE, PENDING, Answer
@@ -35,14 +35,15 @@ class Notebook:
         return Answer(True, f'done: {type(command).__name__}')
 
 
-def picture(stamp_ns: int = STAMP_NS, width: int = 320, **options) -> Picture:
+def picture(stamp_ns: int = STAMP_NS) -> Picture:
     """Return a grey picture with a red square in its middle, which is object 3."""
-    drawn = np.full((240, width, 3), 90, np.uint8)
-    drawn[100:140, 140:180] = 250, 0, 0
+    drawn_bgr = np.full((240, 320, 3), 90, np.uint8)
+    drawn_bgr[100:140, 140:180] = 0, 0, 250
+    _, jpeg = cv2.imencode('.jpg', drawn_bgr)
     crop = MaskCrop((140, 100, 180, 140), np.ones((40, 40), bool))
     shown = ShownObject(3, 'cup', 'tracked', 0.87654, '#fa0000', crop)
     hidden = ShownObject(4, '', 'lost', 0.0, '#00ff00', None)
-    return Picture(stamp_ns, drawn, (shown, hidden), PictureOptions(**options))
+    return Picture(stamp_ns, (320, 240), jpeg.tobytes(), (shown, hidden))
 
 
 @pytest.fixture
@@ -129,27 +130,15 @@ def test_viewer_sees_the_picture_its_stamp_and_its_objects(serve):
     assert np.abs(image_bgr[120, 160] - np.array([0, 0, 250])).max() < 12
 
 
-def test_wide_picture_is_made_smaller_while_its_pixels_keep_their_places(serve):
-    server = serve()
-
-    async def scene(page):
-        server.show(picture(width=1000, max_width=100))
-        return await page.next('picture')
-
-    header, image_bgr = looking(server, scene)
-    assert header['width'] == 1000
-    assert image_bgr.shape == (24, 100, 3)
-
-
 # -- viewers ------------------------------------------------------------------------------------
 
 
 def test_slow_viewer_gets_the_newest_picture_and_no_queue(serve):
-    server = serve()
+    server = serve(rate_hz=100.0)
 
     async def scene(slow, quick):
         for stamp_ns in range(1, 6):
-            server.show(picture(stamp_ns, rate_hz=100.0))
+            server.show(picture(stamp_ns))
             assert (await quick.next('picture'))[0]['stamp'] == str(stamp_ns)
             await quick.say('shown')
         stamps = [(await slow.next('picture'))[0]['stamp']]
@@ -160,11 +149,11 @@ def test_slow_viewer_gets_the_newest_picture_and_no_queue(serve):
 
 
 def test_pictures_come_no_more_often_than_their_rate_and_the_last_one_comes(serve):
-    server = serve()
+    server = serve(rate_hz=5.0)
 
     async def scene(page):
         for stamp_ns in range(1, 21):
-            server.show(picture(stamp_ns, rate_hz=5.0))
+            server.show(picture(stamp_ns))
         stamps = []
         while '20' not in stamps:
             stamps.append((await page.next('picture'))[0]['stamp'])
@@ -174,22 +163,8 @@ def test_pictures_come_no_more_often_than_their_rate_and_the_last_one_comes(serv
     assert len(looking(server, scene)) <= 2
 
 
-def test_picture_is_encoded_once_for_all_viewers(serve, monkeypatch):
-    server, encode, times = serve(), cv2.imencode, []
-    monkeypatch.setattr(cv2, 'imencode', lambda *a: times.append(1) or encode(*a))
-
-    async def scene(*pages):
-        server.show(picture())
-        for page in pages:
-            await page.next('picture')
-
-    looking(server, scene, count=5)
-    assert len(times) == 1
-
-
-def test_nothing_is_encoded_while_nobody_looks_and_the_owner_knows(serve, monkeypatch):
-    server, encode, times = serve(), cv2.imencode, []
-    monkeypatch.setattr(cv2, 'imencode', lambda *a: times.append(1) or encode(*a))
+def test_pictures_are_forgotten_while_nobody_looks_and_the_owner_knows(serve):
+    server = serve()
     server.show(picture(1))
 
     async def scene(first, second):
@@ -199,9 +174,13 @@ def test_nothing_is_encoded_while_nobody_looks_and_the_owner_knows(serve, monkey
         await first.socket.close()
         assert (await second.next('picture'))[0]['stamp'] == '2'
 
+    async def later(page):
+        server.show(picture(3))
+        return (await page.next('picture'))[0]['stamp']
+
     looking(server, scene, count=2)
     wait_until(lambda: server.watched == [True, False])
-    assert len(times) == 1
+    assert looking(server, later) == '3'
 
 
 def wait_until(condition) -> None:

@@ -5,12 +5,13 @@ import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from aiohttp import ClientSession
 from programs import DOMAIN_IDS, LONG_S, Program
-from robot import Robot, header_at, image_message
-from sensor_msgs.msg import Image, RegionOfInterest
+from robot import Robot, header_at
+from sensor_msgs.msg import CompressedImage, RegionOfInterest
 from tracker import SMALL
 from web_client import Page, look
 
@@ -116,7 +117,7 @@ def test_click_goes_to_the_picture_that_was_seen_however_late(tracker, web, fram
 
 def test_node_listens_only_while_somebody_looks(tracker, web):
     def is_heard() -> bool:
-        return bool(tracker.robot.node.count_subscribers('/tam/overlay'))
+        return bool(tracker.robot.node.count_subscribers('/tam/overlay/compressed'))
 
     async def scene(page):
         while not is_heard():
@@ -196,7 +197,8 @@ def test_page_says_that_there_is_no_tracker(robot, start_web):
     async def scene(page):
         found = await page.until('status', lambda s: s.get('silence'))
         assert found['silence'] == (
-            'The tracker is silent: nothing publishes sensor_msgs/msg/Image on /tam/overlay.'
+            'The tracker is silent: nothing publishes sensor_msgs/msg/CompressedImage on '
+            '/tam/overlay/compressed.'
         )
         return await page.ask('reset')
 
@@ -206,7 +208,7 @@ def test_page_says_that_there_is_no_tracker(robot, start_web):
 
 def seen(robot: Robot, web: Program, messages, count: int) -> dict[str, dict]:
     """Publish overlays and objects until a page has seen so many; return headers by stamp."""
-    overlays = robot.node.create_publisher(Image, '/tam/overlay', 20)
+    overlays = robot.node.create_publisher(CompressedImage, '/tam/overlay/compressed', 20)
     objects = robot.node.create_publisher(TrackedObjectArray, '/tam/objects', 20)
 
     def publish() -> None:
@@ -228,10 +230,11 @@ def seen(robot: Robot, web: Program, messages, count: int) -> dict[str, dict]:
         robot.node.destroy_timer(timer)
 
 
-def pair(second: int, encoding: str = 'rgb8', **tracked) -> tuple[Image, TrackedObjectArray]:
+def pair(second: int, suffix: str = '.jpg', **tracked):
     """Return an overlay and the objects in it, of which there is one."""
     header = header_at(second * SECOND_NS)
-    overlay = image_message(np.zeros((24, 32, 3), np.uint8), encoding, header)
+    _, encoded = cv2.imencode(suffix, np.zeros((24, 32, 3), np.uint8))
+    overlay = CompressedImage(header=header, format=suffix, data=encoded.tobytes())
     array = TrackedObjectArray(header=header, image_width=32, image_height=24)
     array.objects = [TrackedObject(id=5, **tracked)]
     return overlay, array
@@ -240,7 +243,7 @@ def pair(second: int, encoding: str = 'rgb8', **tracked) -> tuple[Image, Tracked
 @pytest.mark.parametrize(
     ('odd', 'said'),
     [
-        (pair(9, 'other'), "overlay ignored: .*'other'"),
+        (pair(9, '.png'), "overlay ignored: '.png' of 32x24 pixels is no JPEG"),
         (pair(9, box=RegionOfInterest(x_offset=30, width=9, height=1)), 'mask ignored: object 5'),
         (pair(9, state=9, score=float('nan')), None),
     ],

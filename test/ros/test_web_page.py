@@ -342,11 +342,13 @@ def test_page_comes_back_to_a_server_that_comes_back(web, start_web, open_page):
 def test_page_that_is_hidden_costs_nothing(tracker, web, open_page):
     page = open_page(web.address)
     node = tracker.robot.node
-    tracker.robot.wait(lambda: node.count_subscribers('/tam/overlay'), 'the node to listen')
+    tracker.robot.wait(
+        lambda: node.count_subscribers('/tam/overlay/compressed'), 'the node to listen'
+    )
     hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}); "
     turn = "document.dispatchEvent(new Event('visibilitychange'))"
     page.evaluate(hide.format('true') + turn)
-    tracker.robot.wait(lambda: not node.count_subscribers('/tam/overlay'), 'it to stop')
+    tracker.robot.wait(lambda: not node.count_subscribers('/tam/overlay/compressed'), 'it to stop')
     stamp = page.evaluate('shown.stamp')
     page.evaluate(hide.format('false') + turn)
     wait_for(page, f"BigInt(shown.stamp) > BigInt('{stamp}')")
