@@ -44,5 +44,5 @@ def test_address_is_printed_and_a_signal_ends_all_of_it(play, number):
 def test_video_that_is_not_there_is_named(play):
     program = play('--video', '/no/such.mp4')
     assert program.wait_for_end() == 1
-    assert program.log.splitlines()[-1].endswith('/no/such.mp4 does not exist')
+    assert '/no/such.mp4 is no file, folder or webcam number' in program.log.splitlines()[-1]
     assert 'Traceback' not in program.log
