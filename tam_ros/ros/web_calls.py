@@ -14,7 +14,7 @@ from tam_ros.ros.conversions import box_to_roi, ns_to_stamp
 from tam_ros.web import commands
 from tam_ros.web.site import Answer
 
-PATIENCE_S = 10.0  # for an answer; a prompt waits for the frame in progress
+PATIENCE_S = 60.0  # for an answer; a prompt waits for the frame in progress, which may be slow
 
 
 class _NoAnswerError(RuntimeError):

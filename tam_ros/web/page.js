@@ -7,7 +7,7 @@ const pen = canvas.getContext('2d');
 const DRAG_PX = 6;        // on the screen, from which a press is a box
 const RETRY_MS = 1000;    // to call the server again
 const DIGITS_MS = 700;    // within which a second digit belongs to the first
-const MARK_MS = { asked: 15000, done: 1000, refused: 2500 };
+const MARK_MS = { asked: 60000, done: 1000, refused: 2500 };
 
 let socket = null;
 let shown = null;         // the picture on the screen: bitmap, stamp, width, height, objects
