@@ -32,8 +32,8 @@ from std_msgs.msg import Header
 from tables import print_head, print_row
 
 from tam_ros.msg import TrackedObjectArray
+from tam_ros.overlay import compress_overlay, draw_overlay
 from tam_ros.ros.conversions import frame_to_objects, jpeg_to_image
-from tam_ros.ros.overlay import compress_overlay, draw_overlay
 from tam_ros.tracker.results import FrameResult
 from tam_ros.tracker.session import Session
 

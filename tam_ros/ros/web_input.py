@@ -12,11 +12,11 @@ from sensor_msgs.msg import CompressedImage
 
 from tam_ros.masks import MaskCrop
 from tam_ros.msg import TrackedObject, TrackedObjectArray
+from tam_ros.overlay import color_of
 from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.ros.decoding import ImageError
 from tam_ros.ros.depth_messages import object_to_mask
 from tam_ros.ros.feed import SILENT_S, Feed
-from tam_ros.ros.overlay import color_of
 from tam_ros.ros.statistics import RollingStatistics
 from tam_ros.web.pictures import Picture, ShownObject
 

@@ -48,29 +48,6 @@ def test_prompt_is_answered_on_the_newest_frame(session):
     assert y0 < 60 < y1
 
 
-def test_object_gets_another_label_which_results_have_from_then_on(session):
-    session.add_prompt(click(100, 60), label='cup')
-    session.rename(1, 'mug')
-    assert session.latest().find(1).label == 'mug'
-    assert session.step(IMAGE, SECOND // 10).find(1).label == 'mug'
-    session.rename(1, '')
-    assert session.latest().find(1).label == ''
-
-
-@pytest.mark.parametrize(
-    ('object_id', 'label', 'refusal'),
-    [
-        (2, 'mug', 'object id 2 is unknown: tracked are 1'),
-        (1, 'x' * 257, 'has 257 characters: use at most 256'),
-    ],
-)
-def test_label_that_cannot_be_is_refused(session, object_id, label, refusal):
-    session.add_prompt(click(100, 60), label='cup')
-    with pytest.raises(PromptError, match=refusal):
-        session.rename(object_id, label)
-    assert session.latest().find(1).label == 'cup'
-
-
 def test_ids_are_never_used_again(session):
     for x in (50, 150, 250):
         session.add_prompt(click(x, 50))

@@ -1,95 +1,13 @@
-"""The page's server as a browser meets it, over loopback; a notebook stands for the tracker."""
+"""The page's server as a browser meets it, over loopback."""
 
-import asyncio
-import threading
-
-import cv2
 import numpy as np
 import pytest
-from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientSession, WSMsgType
+from page_server import STAMP_NS, get, looking, picture, wait_until
 from web_client import Page, look
 
-from tam_ros.masks import MaskCrop
 from tam_ros.web.commands import AddPrompt, Remove, Reset, SetLabel, SetTarget
-from tam_ros.web.options import ServerOptions
-from tam_ros.web.pictures import Picture, ShownObject
-from tam_ros.web.server import PageServer
-from tam_ros.web.site import LARGEST_MESSAGE, PENDING, Answer
-
-LONG_S = 60
-STAMP_NS = 1_700_000_000_123_456_789  # has more digits than a float
-TOKEN = 'sixteen-or-more-letters'
-
-
-class Notebook:
-    """Follows commands by writing them down. may_answer: set while it answers."""
-
-    def __init__(self):
-        self.commands = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-
-    async def do(self, command):
-        self.commands.append(command)
-        await self.may_answer.wait()
-        return Answer(True, f'done: {type(command).__name__}')
-
-
-def picture(stamp_ns: int = STAMP_NS) -> Picture:
-    """Return a grey picture with a red square in its middle, which is object 3."""
-    drawn_bgr = np.full((240, 320, 3), 90, np.uint8)
-    drawn_bgr[100:140, 140:180] = 0, 0, 250
-    _, jpeg = cv2.imencode('.jpg', drawn_bgr)
-    crop = MaskCrop((140, 100, 180, 140), np.ones((40, 40), bool))
-    shown = ShownObject(3, 'cup', 'tracked', 0.87654, '#fa0000', crop)
-    hidden = ShownObject(4, '', 'lost', 0.0, '#00ff00', None)
-    return Picture(stamp_ns, (320, 240), jpeg.tobytes(), (shown, hidden))
-
-
-@pytest.fixture
-def serve():
-    """Start servers; they end with the test. Gives the server, its address and its notebook."""
-    servers = []
-
-    def start(**options):
-        notebook, watched = Notebook(), []
-        options = {'port': 0, **options}
-        server = PageServer(
-            ServerOptions(**options), notebook, watched.append, lambda error: watched.append(error)
-        )
-        servers.append(server)
-        server.notebook, server.watched = notebook, watched
-        server.address = server.start().partition('?')[0]
-        return server
-
-    yield start
-    for server in servers:
-        server.stop(LONG_S)
-
-
-def looking(server, scene, count: int = 1, **visit):
-    """Run a coroutine function with that many pages that look at the server."""
-
-    async def run():
-        async with ClientSession() as session:
-            pages = [Page(await look(session, server.address, **visit)) for _ in range(count)]
-            return await asyncio.wait_for(scene(*pages), LONG_S)
-
-    return asyncio.run(run())
-
-
-def get(server, path: str = '', **headers):
-    """Return the status, headers and text of a page."""
-
-    async def run():
-        async with (
-            ClientSession() as session,
-            session.get(server.address + path, headers=headers) as response,
-        ):
-            return response.status, response.headers, await response.text()
-
-    return asyncio.run(run())
-
+from tam_ros.web.site import LARGEST_MESSAGE, PENDING
 
 # -- what is served -----------------------------------------------------------------------------
 
@@ -181,16 +99,6 @@ def test_pictures_are_forgotten_while_nobody_looks_and_the_owner_knows(serve):
     looking(server, scene, count=2)
     wait_until(lambda: server.watched == [True, False])
     assert looking(server, later) == '3'
-
-
-def wait_until(condition) -> None:
-    """Wait for what another thread is about to do."""
-    turn = threading.Event()
-    for _ in range(LONG_S * 100):
-        if condition():
-            return
-        turn.wait(0.01)
-    raise AssertionError('it never happened')
 
 
 def test_status_is_told_to_who_is_there_and_to_who_comes_later(serve):
@@ -391,93 +299,3 @@ def test_request_of_a_viewer_that_leaves_is_followed(serve):
     server._call(server.notebook.may_answer.set)
     assert looking(server, lambda page: page.ask('reset'))['success']
     assert not [what for what in server.watched if isinstance(what, BaseException)]
-
-
-# -- who may look -------------------------------------------------------------------------------
-
-
-def refused(server, **visit) -> int:
-    """Return the status with which a socket is refused."""
-
-    async def run():
-        async with ClientSession() as session:
-            with pytest.raises(WSServerHandshakeError) as raised:
-                await look(session, server.address, **visit)
-            return raised.value.status
-
-    return asyncio.run(run())
-
-
-@pytest.mark.parametrize('token', ['', 'wrong', TOKEN[:-1], TOKEN + 'x', 'w\u00f6rong'])
-def test_wrong_token_is_refused(serve, token):
-    server = serve(host='127.0.0.1', token=TOKEN)
-    status, headers, text = get(server, f'?token={token}' if token else '')
-    assert status == 403
-    assert text.startswith('refused: wrong token')
-    assert TOKEN not in text
-    assert refused(server, token=token) == 403
-
-
-def test_right_token_lets_look(serve):
-    server = serve(host='0.0.0.0', token=TOKEN)
-    server.address = server.address.replace('0.0.0.0', '127.0.0.1')
-    assert get(server, f'?token={TOKEN}')[0] == 200
-    assert looking(server, lambda page: page.ask('reset'), token=TOKEN)['success']
-
-
-@pytest.mark.parametrize(
-    'origin', ['http://evil.example', 'http://127.0.0.1:1', 'null', '', 'http://[', 'file://']
-)
-@pytest.mark.parametrize('options', [{}, {'token': TOKEN}])
-def test_page_of_another_origin_may_not_look(serve, origin, options):
-    server = serve(**options)
-    token = options.get('token', '')
-    assert refused(server, token=token, origin=origin) == 403
-    assert server.watched == []
-
-
-def test_without_a_token_another_name_that_points_here_is_refused(serve):
-    server = serve()
-    name = {'Host': 'evil.example:8080'}
-    status, _, text = get(server, **name)
-    assert status == 403
-    assert "host 'evil.example:8080': open the page as 127.0.0.1 or localhost" in text
-    assert refused(server, origin='http://evil.example:8080', **name) == 403
-
-
-def test_a_forwarded_port_of_this_machine_may_look(serve):
-    server = serve()
-    visit = {'Host': 'localhost:9000', 'origin': 'http://localhost:9000'}
-    assert looking(server, lambda page: page.ask('reset'), **visit)['success']
-
-
-# -- options ------------------------------------------------------------------------------------
-
-
-def test_port_that_is_taken_is_named(serve):
-    port = int(serve().address.rstrip('/').rpartition(':')[2])
-    with pytest.raises(
-        ValueError, match=f'cannot listen on 127.0.0.1 port {port} .*: set another'
-    ):
-        serve(port=port)
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'host': '0.0.0.0'}, "host '0.0.0.0' can be reached from other machines: use 127.0.0.1,"),
-        ({'host': 'robot.local'}, 'or set token, for instance to'),
-        ({'host': ''}, "host '' can be reached from other machines"),
-        ({'token': 'short'}, 'token of 5 characters: use 16 to 256 letters, digits, - and _'),
-        ({'token': 'with spaces and such'}, 'token of 20 characters: use 16 to 256'),
-        ({'port': 70000}, 'port 70000: use 0 to 65535'),
-    ],
-)
-def test_options_that_would_be_unsafe_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ServerOptions(**options)
-
-
-@pytest.mark.parametrize('host', ['127.0.0.1', '127.0.0.2', '::1', 'localhost'])
-def test_loopback_needs_no_token(host):
-    assert ServerOptions(host=host).is_loopback
