@@ -9,19 +9,22 @@ from aiohttp import ClientSession, WSMsgType
 
 
 class Page:
-    """An open page. A picture that `next` returns is held: until it is shown no other comes."""
+    """An open page. It shows a picture until it is asked for the next, and gets no other."""
 
     def __init__(self, socket):
         self.socket = socket
+        self._has_picture = False
 
     async def next(self, kind: str):
         """Return the next message of a kind; a picture as its header and (H, W, 3) pixels, BGR."""
+        if kind == 'picture' and self._has_picture:
+            self._has_picture = False
+            await self.say('shown')
         async for message in self.socket:
+            self._has_picture |= message.type is WSMsgType.BINARY
             if message.type is WSMsgType.BINARY and kind == 'picture':
                 return _read_picture(message.data)
-            if message.type is WSMsgType.BINARY:
-                await self.say('shown')
-            elif json.loads(message.data)['kind'] == kind:
+            if message.type is WSMsgType.TEXT and json.loads(message.data)['kind'] == kind:
                 return json.loads(message.data)
         raise AssertionError(f'closed before a {kind}: {self.socket.close_code}')
 
@@ -38,9 +41,7 @@ class Page:
         """Return the first message of a kind (of a picture its header) that is as it should be."""
         while True:
             found = await self.next(kind)
-            if kind == 'picture':
-                await self.say('shown')
-                found, _ = found
+            found = found[0] if kind == 'picture' else found
             if condition(found):
                 return found
 
