@@ -3,6 +3,7 @@
 The page's server has a thread of its own. While nobody looks, the node listens to nothing.
 """
 
+from functools import partial
 from typing import NoReturn
 
 from rclpy.clock import Clock, ClockType
@@ -10,6 +11,7 @@ from rclpy.node import Node
 
 from tam_ros.options import Option, options_of
 from tam_ros.ros import process
+from tam_ros.ros.ending import end_by_failure
 from tam_ros.ros.notices import Notices
 from tam_ros.ros.parameters import declare_parameters, read_options
 from tam_ros.ros.web_calls import ServiceCalls
@@ -39,7 +41,8 @@ class WebNode(Node):
         self._notices = Notices(self.get_logger().warning)
         self._watched = False
         self._calls = ServiceCalls(self)
-        self._server = PageServer(options, self._calls, self._on_watched, self._end_by_failure)
+        fail = partial(end_by_failure, self)
+        self._server = PageServer(options, self._calls, self._on_watched, fail)
         self._input = WatchedInput(self, self._server.show, self._notices.warn)
         group = self._input.group
         # Not in ROS time, which may stand still.
@@ -79,11 +82,6 @@ class WebNode(Node):
                 'target': self._calls.target,
             }
         )
-
-    def _end_by_failure(self, failure: BaseException) -> None:
-        if self.context.ok():  # otherwise only the shutdown, found somewhere on the way
-            self.failure = failure
-            self.context.try_shutdown()
 
 
 def main(arguments=None) -> NoReturn:
