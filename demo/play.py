@@ -64,7 +64,8 @@ def play(options: argparse.Namespace) -> None:
 
 def main(arguments=None) -> int:
     """Play until an interruption, which is no failure; return the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # also where a shell ignores them
     on_own_network()
     try:
         play(parse_arguments(arguments))
