@@ -42,7 +42,7 @@ class WebNode(Node):
         self._watched = False
         self._calls = ServiceCalls(self)
         fail = partial(end_by_failure, self)
-        self._server = PageServer(options, self._calls, self._on_watched, fail)
+        self._server = PageServer(options, self._calls, self._on_watched, fail, self._notices.warn)
         self._input = WatchedInput(self, self._server.show, self._notices.warn)
         group = self._input.group
         # Not in ROS time, which may stand still.

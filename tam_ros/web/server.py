@@ -1,11 +1,14 @@
 """The server of the page, in a thread of its own."""
 
 import asyncio
+import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tam_ros.web.options import ServerOptions
 from tam_ros.web.pictures import Picture
@@ -17,7 +20,7 @@ class PageServer:
 
     tracker: follows the commands, in the event loop. on_watched: called in the server's thread
     when the first viewer comes (True), and when the last one goes. on_failure: called in it with
-    what has ended it.
+    what has ended it. warn takes the kind and the text of a warning.
     """
 
     def __init__(
@@ -26,11 +29,13 @@ class PageServer:
         tracker: Tracker,
         on_watched: Callable[[bool], None],
         on_failure: Callable[[BaseException], None],
+        warn: Callable[[str, str], None] = lambda kind, text: None,
     ):
         self._options = options
         self._on_failure = on_failure
         self._site = Site(options, tracker, on_watched)
-        self._loop = asyncio.new_event_loop()
+        self._log = logging.Logger('page server')
+        self._log.addHandler(_RequestLog(warn))
         self._stopping = asyncio.Event()
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, name='page server', daemon=True)
@@ -62,15 +67,16 @@ class PageServer:
         """Tell viewers how things stand, in values of JSON."""
         self._call(self._site.audience.tell, status)
 
-    def _call(self, function: Callable, *arguments) -> None:
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(function, *arguments)
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(function, *arguments)
 
     # -- its thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            asyncio.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - handed to whoever owns this server
             if self._port.done():
                 self._on_failure(error)
@@ -78,7 +84,8 @@ class PageServer:
                 self._port.set_exception(error)
 
     async def _serve(self) -> None:
-        runner = web.AppRunner(self._site.application(), access_log=None)
+        self._loop = asyncio.get_running_loop()
+        runner = web.AppRunner(self._site.application(), access_log=None, logger=self._log)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._options.host, self._options.port).start()
@@ -87,3 +94,19 @@ class PageServer:
             await self._site.close()
         finally:
             await runner.cleanup()
+
+
+class _RequestLog(logging.Handler):
+    """Tells in a line of requests that are none, and of what fails with all that is known."""
+
+    def __init__(self, warn: Callable[[str, str], None]):
+        super().__init__()
+        self._warn = warn
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            line = ' '.join(error.message.split())[:200]
+            self._warn('ignored_requests', f'request ignored: {line}')
+        elif record.levelno >= logging.WARNING:
+            self._warn('failed_requests', f'request failed: {self.format(record)}')

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -159,7 +159,7 @@ async def _answer(socket: web.WebSocketResponse, number: int | None, answer: Ans
     await _until_gone(socket.send_str(json.dumps(said)))
 
 
-async def _until_gone(sending) -> None:
+async def _until_gone(sending: Awaitable[None]) -> None:
     with contextlib.suppress(ConnectionError):  # the viewer has gone, as viewers do
         await sending
 

@@ -47,10 +47,16 @@ def picture(stamp_ns: int = STAMP_NS) -> Picture:
 
 @contextmanager
 def serving(**options) -> Iterator[PageServer]:
-    """Give a server that runs, with its address, its notebook, and what its owner was told."""
-    notebook, watched = Notebook(), []
-    server = PageServer(ServerOptions(**options), notebook, watched.append, watched.append)
-    server.notebook, server.watched = notebook, watched
+    """Give a server that runs: address, notebook, and what its owner was told and warned of."""
+    notebook, watched, warned = Notebook(), [], []
+    server = PageServer(
+        ServerOptions(**options),
+        notebook,
+        watched.append,
+        watched.append,
+        lambda *warning: warned.append(warning),
+    )
+    server.notebook, server.watched, server.warned = notebook, watched, warned
     try:
         server.address = server.start().partition('?')[0]
         yield server

@@ -1,6 +1,7 @@
 """Who may look at the page, and who may not."""
 
 import asyncio
+import socket
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
@@ -65,6 +66,29 @@ def test_a_forwarded_port_of_this_machine_may_look(serve):
     server = serve()
     visit = {'Host': 'localhost:9000', 'origin': 'http://localhost:9000'}
     assert looking(server, lambda page: page.ask('reset'), **visit)['success']
+
+
+@pytest.mark.parametrize(
+    ('request_bytes', 'status'),
+    [
+        (b'\x00\xff\xfe garbage\r\n\r\n', 400),
+        (b'GET /' + b'x' * 20000 + b' HTTP/1.1\r\n\r\n', 400),
+        (b'GET / HTTP/1.1\r\nHost: [\r\n\r\n', 403),
+        (b'GET /?token=%ff%fe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 403),
+        (b'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n', 405),
+    ],
+)
+def test_what_is_no_request_is_answered_and_told_of_in_a_line(serve, request_bytes, status):
+    server = serve()
+    port = int(server.address.rstrip('/').rpartition(':')[2])
+    with socket.create_connection(('127.0.0.1', port), timeout=60) as connection:
+        connection.sendall(request_bytes)
+        assert int(connection.recv(1000).split()[1]) == status
+    assert get(server)[0] == 200
+    assert server.watched == []
+    for kind, text in server.warned:
+        assert kind == 'ignored_requests'
+        assert len(text.splitlines()) == 1
 
 
 # -- options ------------------------------------------------------------------------------------
