@@ -1,5 +1,5 @@
 # For machines without ROS 2 (with it: colcon build). Every target does its whole set-up first.
-#   make demo [DEPTH=1] [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make test   make lint   make measures   make parameters   make bench
+#   make demo [DEPTH=1] [VIDEO=file BOX=x0,y0,x1,y1] [MODEL=name WEIGHTS=file ENGINE=onnx]   make play [VIDEO=file PORT=8080]   make test   make lint   make measures   make parameters   make bench
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -8,15 +8,20 @@ PYTHON ?= python3
 BARE := tools/bare_ros
 IN_ENV := source $(BARE)/env.sh &&
 # Folders stand for the list of files in them: symlinks are made again when it changes.
-PACKAGE := CMakeLists.txt package.xml $(wildcard action/* msg/* srv/*) $(shell find tam_ros -name '*.py') \
+PACKAGE := CMakeLists.txt package.xml $(wildcard action/* msg/* srv/*) \
+  $(shell find tam_ros -name '*.py' -o -name 'page.*') \
   $(shell find tam_ros scripts launch config rviz -type d -not -name __pycache__)
 
-.PHONY: setup demo test lint format measures parameters bench clean same-python
+.PHONY: setup demo play test lint format measures parameters bench clean same-python
 setup: .ws/built
 
 # What each step installs comes on top of the one before.
 .venv/ready: requirements/core.txt requirements/ros.txt $(BARE)/setup.sh $(BARE)/repair_prefix.py | same-python
 	@$(BARE)/setup.sh .venv $(PYTHON) --no-deps core ros
+	@touch $@
+
+.venv/web: requirements/web.txt .venv/ready
+	@$(BARE)/setup.sh .venv $(PYTHON) --no-deps core ros web
 	@touch $@
 
 .venv/torch: requirements/torch.txt .venv/ready
@@ -27,8 +32,8 @@ setup: .ws/built
 	@$(BARE)/setup.sh .venv $(PYTHON) core ros pictures
 	@touch $@
 
-.venv/all: requirements/training.txt requirements/pictures.txt requirements/dev.txt .venv/torch
-	@$(BARE)/setup.sh .venv $(PYTHON) core ros torch training dev
+.venv/all: requirements/training.txt requirements/pictures.txt requirements/dev.txt .venv/web .venv/torch
+	@$(BARE)/setup.sh .venv $(PYTHON) core ros web torch training dev
 	@touch $@
 
 .venv/lint: requirements/lint.txt | same-python
@@ -52,6 +57,11 @@ demo: setup $(if $(DEPTH),.venv/pictures) $(if $(WEIGHTS)$(filter-out tam_nano,$
 	@$(IN_ENV) python demo/demo.py $(if $(DEPTH),--depth) $(if $(VIDEO),--video "$(VIDEO)") $(if $(BOX),--box "$(BOX)") \
 	  $(if $(MODEL),--model "$(MODEL)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(DEMO_ARGS)
+
+# Camera, tracker and page, until Ctrl-C.
+play: setup .venv/web $(if $(filter-out tam_nano,$(MODEL)),.venv/torch)
+	@$(IN_ENV) exec python demo/play.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(PORT),--port "$(PORT)") \
+	  $(if $(MODEL),--model "$(MODEL)")
 
 # Three processes with one thread each, also for two cores: much of the time goes into waiting for
 # nodes, and into exports that use one core. test/conftest.py orders the files.

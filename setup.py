@@ -8,7 +8,9 @@ setup(
     description='Promptable object tracking for robots with EdgeTAM',
     license='Apache-2.0',
     python_requires='>=3.10',
-    packages=find_packages(include=['tam_ros', 'tam_ros.*'], exclude=['tam_ros.ros']),
+    packages=find_packages(
+        include=['tam_ros', 'tam_ros.*'], exclude=['tam_ros.ros', 'tam_ros.web']
+    ),
     package_data={'tam_ros': ['embedded/*', 'offline/definitions/*/*']},
     install_requires=[
         'numpy>=1.21',

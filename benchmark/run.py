@@ -126,6 +126,14 @@ def run_rgbd(options: argparse.Namespace) -> None:
     rgbd.print_tables()
 
 
+def run_web(options: argparse.Namespace) -> None:
+    """Measure what viewers of the page cost."""
+    import web_cost
+
+    title('Processor time of the node web, 1280x720 at 10 Hz, three objects')
+    web_cost.measure()
+
+
 BENCHMARKS = {
     'stages': run_stages,
     'parity': run_parity,
@@ -134,6 +142,7 @@ BENCHMARKS = {
     'memory': run_memory,
     'geometry': run_geometry,
     'rgbd': run_rgbd,
+    'web': run_web,
 }
 
 

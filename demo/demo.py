@@ -5,7 +5,6 @@ program prompts it and receives its results. It prints what comes out, and write
 """
 
 import os
-import random
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from client import DemoClient
 from depth_folder import with_stereo_noise
 from film import Film, write_contact_sheet
 from plan import Depth, Plan, make_plan, parse_arguments
-from processes import DemoError, Program
+from processes import DemoError, Program, on_own_network
 from rclpy.signals import SignalHandlerOptions
 from report import Report
 from report_3d import BoxReport
@@ -170,9 +169,7 @@ def play(client: DemoClient, player: Program, plan: Plan) -> None:
 def main(arguments=None) -> int:
     """Run the demo; return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # Set before ROS starts: a network of the demo's own, away from other robots.
-    os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 101)))
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    on_own_network()
     try:
         run(make_plan(parse_arguments(arguments)))
     except DemoError as error:

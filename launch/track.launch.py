@@ -1,6 +1,7 @@
 """Start the tracker node on a camera topic: ros2 launch tam_ros track.launch.py image:=/camera.
 
-With depth:=/aligned/depth, or a camera by its name, also the node that locates objects in 3D.
+With depth:=/aligned/depth, or a camera by its name, also the node that locates objects in 3D;
+with web:=true, a page to look and click.
 """
 
 from pathlib import Path
@@ -17,6 +18,9 @@ from tam_ros.ros.parameters import PARAMETERS
 IMAGE = '/camera/color/image_raw'
 SHOWN = ['/tam/overlay', '/tam/markers', '/tam/cloud']  # by track.rviz
 SHARE = Path(get_package_share_directory('tam_ros'))
+# With a page, as people take their time over a box; a parameter file of one's own says it itself.
+HISTORY_OF_VIEWERS = {'history_s': 10.0, 'history_frames': 100}
+PARAMS_FILE = str(SHARE / 'config' / 'track.yaml')
 
 # Parameters that have an argument of their own; left empty, the parameter file decides.
 OVERRIDES = (
@@ -41,11 +45,13 @@ ARGUMENTS = {
     ),
     'camera_info': ('', "the image's calibration. Left out: beside the image"),
     'detections': ('~/detections_in', 'topic of a detector, vision_msgs/Detection2DArray'),
-    'params_file': (str(SHARE / 'config' / 'track.yaml'), 'parameter file'),
+    'params_file': (PARAMS_FILE, 'parameter file'),
     'params_file_3d': (
         str(SHARE / 'config' / 'objects_3d.yaml'),
         'parameter file of objects_3d',
     ),
+    'params_file_web': (str(SHARE / 'config' / 'web.yaml'), 'parameter file of the page'),
+    'web': ('false', 'serve a page to look and click, by default at http://127.0.0.1:8080'),
     'namespace': ('', 'namespace of the nodes'),
     'rviz': ('false', 'start RViz as well'),
 }
@@ -76,6 +82,9 @@ def _nodes(context):
     preset = PRESETS.get(value('camera'))
     image = value('image') or (preset.image if preset else IMAGE)
     overrides = {name: _typed(name, value(name)) for name in OVERRIDES if value(name)}
+    has_page = _switched_on('web', value('web'))
+    if has_page and value('params_file') == PARAMS_FILE:
+        overrides = HISTORY_OF_VIEWERS | overrides
     nodes = [
         Node(
             package='tam_ros',
@@ -91,6 +100,8 @@ def _nodes(context):
     depth = value('depth') or (preset.depth if preset else '')
     if depth:
         nodes.append(_objects_3d(value, image, depth, preset))
+    if has_page:
+        nodes.append(_web(value))
     if _switched_on('rviz', value('rviz')):
         # First, for launch to fail before the tracker runs where RViz is not installed.
         frame_id = preset.frame_id if preset is not None and image == preset.image else ''
@@ -112,6 +123,18 @@ def _objects_3d(value, image, depth, preset):
         namespace=value('namespace'),
         parameters=[value('params_file_3d'), overrides],
         remappings=[('image', image), ('depth', depth), ('camera_info', info)],
+        output='screen',
+        emulate_tty=True,
+    )
+
+
+def _web(value):
+    return Node(
+        package='tam_ros',
+        executable='web',
+        name='web',
+        namespace=value('namespace'),
+        parameters=[value('params_file_web')],
         output='screen',
         emulate_tty=True,
     )

@@ -14,6 +14,7 @@ from typing import Any
 from tam_ros.options import Option, options_of
 from tam_ros.ros.options_3d import GROUPS_3D
 from tam_ros.ros.parameters import PREFIXES
+from tam_ros.web.options import ServerOptions
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
@@ -63,7 +64,15 @@ OBJECTS_3D = NodeParameters(
     '<!-- by tools/write_parameters.py, of objects_3d -->\n',
     '<!-- end of what it writes of objects_3d -->\n',
 )
-NODES = (TRACKER, OBJECTS_3D)
+WEB = NodeParameters(
+    'the node web',
+    {ServerOptions: ''},
+    ROOT / 'config' / 'web.yaml',
+    'params_file_web',
+    '<!-- by tools/write_parameters.py, of web -->\n',
+    '<!-- end of what it writes of web -->\n',
+)
+NODES = (TRACKER, OBJECTS_3D, WEB)
 
 
 def parameter_file(node: NodeParameters) -> str:

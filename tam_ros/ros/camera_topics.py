@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from tam_ros.geometry.camera import CalibrationError
 from tam_ros.image_files import SourceError
 from tam_ros.rgbd_folder import CameraFile
-from tam_ros.ros.conversions import array_to_image, bytes_of
+from tam_ros.ros.conversions import array_to_image, jpeg_to_image
 from tam_ros.ros.depth_messages import depth_to_message, info_to_calibration
 from tam_ros.video_source import Frame
 
@@ -74,9 +74,7 @@ class CameraTopics:
         if not self._compressed:
             return array_to_image(image, 'bgr8', header)
         _, encoded = cv2.imencode('.jpg', image)
-        return CompressedImage(
-            header=header, format='bgr8; jpeg compressed bgr8', data=bytes_of(encoded)
-        )
+        return jpeg_to_image(encoded, header)
 
 
 def _check(camera: CameraFile) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
-from sensor_msgs.msg import Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -43,6 +43,11 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     msg.step = pixels.strides[0]
     msg.data = bytes_of(pixels)
     return msg
+
+
+def jpeg_to_image(jpeg: np.ndarray, header: Header) -> CompressedImage:
+    """Return the message of a JPEG of a colour image, (bytes,) uint8."""
+    return CompressedImage(header=header, format='bgr8; jpeg compressed bgr8', data=bytes_of(jpeg))
 
 
 def bytes_of(pixels: np.ndarray) -> array.array:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNodeMixin
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from tam_ros.msg import TrackedObjectArray
-from tam_ros.overlay import draw_overlay
+from tam_ros.overlay import compress_overlay, draw_overlay
 from tam_ros.ros import conversions
 from tam_ros.ros.parameters import NodeOptions, read_options
 from tam_ros.ros.quality import results_quality
@@ -31,6 +31,7 @@ class Outputs:
         self._detections = self._publisher(Detection2DArray, 'detections')
         self._label_image = self._publisher(Image, 'label_image')
         self._overlay = self._publisher(Image, 'overlay')
+        self._compressed = self._publisher(CompressedImage, 'overlay/compressed')
 
     def _publisher(self, message_type: type, name: str):
         topic = f'~/{name}'
@@ -50,10 +51,21 @@ class Outputs:
         if self._label_image.get_subscription_count():
             labels = frame.label_image()
             self._label_image.publish(conversions.array_to_image(labels, '16UC1', header))
-        if self._overlay.get_subscription_count():
-            opacity = self._node_options().overlay_opacity
-            drawn = draw_overlay(image_rgb, frame, opacity, warn=self._warn)
+        self._publish_overlay(frame, image_rgb, header)
+
+    def _publish_overlay(self, frame: FrameResult, image_rgb: np.ndarray, header: Header) -> None:
+        wanted = self._overlay.get_subscription_count(), self._compressed.get_subscription_count()
+        if not any(wanted):
+            return
+        options = self._node_options()
+        drawn = draw_overlay(image_rgb, frame, options.overlay_opacity, warn=self._warn)
+        if wanted[0]:
             self._overlay.publish(conversions.array_to_image(drawn, 'rgb8', header))
+        if wanted[1]:
+            jpeg = compress_overlay(
+                drawn, max_width=options.compressed_width, quality=options.compressed_quality
+            )
+            self._compressed.publish(conversions.jpeg_to_image(jpeg, header))
 
     def _objects_message(
         self, frame: FrameResult, header: Header, options: SessionOptions

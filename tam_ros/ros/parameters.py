@@ -39,6 +39,12 @@ class NodeOptions:
     overlay_opacity: float = option(
         0.45, 'Opacity of the masks in the overlay.', between=(0.0, 1.0)
     )
+    compressed_width: int = option(
+        1280, 'Pixels across that the compressed overlay has at most.', between=(64, 8192)
+    )
+    compressed_quality: int = option(
+        80, "Quality of the compressed overlay's JPEG, in percent.", between=(1, 100)
+    )
     forecast_masks: bool = option(False, 'Publish forecast masks beside the forecast boxes.')
     autostart: bool = option(
         True,

@@ -14,7 +14,7 @@ from tam_ros.prompts import Prompt, PromptError, check_point_count
 from tam_ros.ros import conversions
 from tam_ros.ros.current import CurrentTracking
 from tam_ros.ros.inbox import Inbox
-from tam_ros.srv import AddPrompt, ListObjects, RemoveObject
+from tam_ros.srv import AddPrompt, ListObjects, RemoveObject, SetLabel
 
 CLICKS_KEPT = 4  # that wait; a newer one takes the place of the oldest
 
@@ -36,6 +36,7 @@ class ObjectServices:
         for service_type, name, callback in (
             (AddPrompt, 'add_prompt', self._add_prompt),
             (RemoveObject, 'remove_object', self._remove_object),
+            (SetLabel, 'set_label', self._set_label),
             (ListObjects, 'list_objects', self._list_objects),
             (Trigger, 'reset', self._reset),
         ):
@@ -74,6 +75,13 @@ class ObjectServices:
         def job() -> str:
             self._current.session.remove(request.object_id)
             return f'object {request.object_id} removed'
+
+        return self._answer(response, job)
+
+    def _set_label(self, request: SetLabel.Request, response: SetLabel.Response):
+        def job() -> str:
+            self._current.session.rename(request.object_id, request.label)
+            return f'object {request.object_id} has the label {request.label!r}'
 
         return self._answer(response, job)
 

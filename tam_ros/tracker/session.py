@@ -134,6 +134,10 @@ class Session:
         """Make a TENTATIVE object an ordinary one; raises PromptError for an unknown id."""
         self.tracked.find(object_id).tentative = False
 
+    def rename(self, object_id: int, label: str) -> None:
+        """Give an object a label; raises PromptError for an unknown id, or too long a label."""
+        self.tracked.find(object_id).label = check_label(label)
+
     def remove(self, object_id: int) -> None:
         """Forget an object; raises PromptError for an unknown id."""
         self.tracked.remove(object_id)

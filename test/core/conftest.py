@@ -1,5 +1,7 @@
 """Fixtures of the tests that need no ROS."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,12 @@ def tracked(clip, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp('tracked') / 'out'
     assert track(clip, '--box', MUG, '--box', BOTTLE, '--out', out) == 0
     return out
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable]:
+    """Start servers of the page, by default on any free port; they end with the test."""
+    from page_server import serving  # needs aiohttp, unlike the other tests
+
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(serving(**{'port': 0, **options}))

@@ -15,6 +15,7 @@ LIMIT_S = 600  # on a busy machine; quiet, it takes five seconds
 # What rosdep calls the packages of these modules.
 PACKAGES = {
     'PIL': 'python3-pil',
+    'aiohttp': 'python3-aiohttp',
     'cv2': 'python3-opencv',
     'numpy': 'python3-numpy',
     'scipy': 'python3-scipy',
@@ -110,4 +111,5 @@ def test_pip_installs_the_core(tmp_path):
     for path in (ROOT / 'tam_ros' / 'offline' / 'definitions').glob('*/*'):
         assert (target / path.relative_to(ROOT)).is_file(), path.name
     assert not (target / 'tam_ros' / 'ros').exists()
+    assert not (target / 'tam_ros' / 'web').exists()
     run_without({'rclpy'}, 'import tam_ros.tracker.session', target)

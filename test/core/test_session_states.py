@@ -1,4 +1,4 @@
-"""States of tracked objects in a session: proposed, hidden, withheld, lost and found again."""
+"""States of tracked objects in a session: proposed, hidden, withheld, lost and found; labels."""
 
 from dataclasses import replace
 
@@ -213,3 +213,34 @@ def test_dam_sees_the_distractor_that_the_network_hesitated_over():
     tracked = stream.session.tracked[1].memory.tracked
     assert isinstance(tracked.policy, DamPolicy)
     assert sum(e.is_distinctive for e in tracked.kept.memories) == 3
+
+
+def labelled_session() -> Session:
+    """Return a session with an object that is called cup."""
+    session = Session(FakeEngine())
+    session.step(IMAGE, 0)
+    session.add_prompt(CLICK, label='cup')
+    return session
+
+
+def test_object_gets_another_label_which_results_have_from_then_on():
+    session = labelled_session()
+    session.rename(1, 'mug')
+    assert session.latest().find(1).label == 'mug'
+    assert session.step(IMAGE, FRAME_NS).find(1).label == 'mug'
+    session.rename(1, '')
+    assert session.latest().find(1).label == ''
+
+
+@pytest.mark.parametrize(
+    ('object_id', 'label', 'refusal'),
+    [
+        (2, 'mug', 'object id 2 is unknown: tracked are 1'),
+        (1, 'x' * 257, 'has 257 characters: use at most 256'),
+    ],
+)
+def test_label_that_cannot_be_is_refused(object_id, label, refusal):
+    session = labelled_session()
+    with pytest.raises(PromptError, match=refusal):
+        session.rename(object_id, label)
+    assert session.latest().find(1).label == 'cup'

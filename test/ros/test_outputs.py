@@ -1,7 +1,9 @@
 """What is published for each frame, and that all of it agrees pixel for pixel."""
 
+import cv2
 import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage
 from tracker import SMALL, pixels_of
 
 from tam_ros.engine.load import ENGINES
@@ -113,6 +115,30 @@ def test_overlay_covers_masks_as_much_as_overlay_opacity_says(tracker, things):
         unchanged[opacity] = same[mask].mean()
     assert unchanged[0.0] > 0.02
     assert unchanged[1.0] < 0.001
+
+
+@pytest.mark.parametrize('width', [320, 200, 100])
+def test_compressed_overlay_is_the_overlay_no_wider_than_asked(tracker, width):
+    y, x = np.mgrid[:240, :320] / 320
+    slopes = np.stack([255 * x, 255 * y, 200 - 100 * x], axis=2).astype(np.uint8)
+    tracker.reset()  # JPEG loses scattered masks, as it does noise
+    compressed = tracker.robot.record(CompressedImage, f'{tracker.name}/overlay/compressed')
+    assert tracker.set_parameter('overlay_opacity', 0.45).successful
+    assert tracker.set_parameter('compressed_width', width).successful
+    node = tracker.robot.node
+    tracker.robot.wait(
+        lambda: node.count_subscribers(f'{tracker.name}/overlay/compressed'), 'the subscription'
+    )
+    answer = tracker.show(slopes)
+    message = tracker.robot.wait(
+        lambda: next((m for m in compressed if m.header == answer.image.header), None), 'a JPEG'
+    )
+    assert 'jpeg' in message.format
+    found = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert found.shape == (round(240 * width / 320), width, 3)
+    size_wh = found.shape[1::-1]
+    expected = cv2.resize(pixels_of(answer.overlay), size_wh, interpolation=cv2.INTER_AREA)
+    assert np.abs(found.astype(int) - expected).mean() < 2
 
 
 def test_objects_are_published_while_nobody_wants_pictures(start_tracker, frames):

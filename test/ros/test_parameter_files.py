@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import write_parameters
 import yaml
-from write_parameters import NODES, OBJECTS_3D, TRACKER
+from write_parameters import NODES, OBJECTS_3D, TRACKER, WEB
 
 from tam_ros.options import options_of
 from tam_ros.ros.camera_presets import PRESETS, info_beside
@@ -16,6 +16,7 @@ from tam_ros.ros.decoding import ImageOptions
 from tam_ros.ros.options_3d import GROUPS_3D, PARAMETERS_3D, InputOptions, OutputOptions
 from tam_ros.ros.outputs_3d import OF_ALL
 from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
+from tam_ros.ros.web import PARAMETERS_WEB
 
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
@@ -66,7 +67,8 @@ def test_tables_of_the_readme_are_as_the_options_say():
 
 
 @pytest.mark.parametrize(
-    ('node', 'parameters'), [(TRACKER, PARAMETERS), (OBJECTS_3D, PARAMETERS_3D)]
+    ('node', 'parameters'),
+    [(TRACKER, PARAMETERS), (OBJECTS_3D, PARAMETERS_3D), (WEB, PARAMETERS_WEB)],
 )
 def test_parameter_file_holds_every_parameter_with_its_default(node, parameters):
     content = yaml.safe_load(node.path.read_text())
@@ -79,7 +81,11 @@ def test_parameter_file_holds_every_parameter_with_its_default(node, parameters)
 
 @pytest.mark.parametrize(
     ('title', 'parameters'),
-    [('Parameters', PARAMETERS), ('Parameters of objects_3d', PARAMETERS_3D)],
+    [
+        ('Parameters', PARAMETERS),
+        ('Parameters of objects_3d', PARAMETERS_3D),
+        ('Parameters of web', PARAMETERS_WEB),
+    ],
 )
 def test_readme_tells_every_parameter_once_and_no_other(title, parameters):
     section = readme().partition(f'\n## {title}\n')[2].partition('\n## ')[0]

@@ -9,7 +9,7 @@ from tracker import Camera, masks_of, prompt, whole_mask
 from tam_ros.engine.load import ENGINES
 from tam_ros.msg import TrackedObject
 from tam_ros.ros.conversions import stamp_to_ns
-from tam_ros.srv import AddPrompt
+from tam_ros.srv import AddPrompt, SetLabel
 
 SIZE_WH = (320, 240)
 ON_OBJECT, ELSEWHERE = (90, 110), (250, 30)
@@ -121,6 +121,23 @@ def test_removed_object_is_gone_and_the_others_stay(tracker, frames):
     assert str(ids[1]) in response.message
     assert [o.id for o in tracker.objects().objects] == [ids[0], ids[2]]
     assert tracker.show(frames[1]).ids == [ids[0], ids[2]]
+
+
+def test_object_gets_another_label(tracker, frames):
+    object_id = tracker.add(points=[ON_OBJECT], label='cup').object.id
+    request = SetLabel.Request(object_id=object_id, label='mug')
+    response = tracker.call(SetLabel, 'set_label', request)
+    assert (response.success, response.message) == (
+        True,
+        f"object {object_id} has the label 'mug'",
+    )
+    answer = tracker.show(frames[1])
+    assert [o.label for o in answer.objects.objects] == ['mug']
+    assert [d.results[0].hypothesis.class_id for d in answer.detections.detections] == ['mug']
+    request.object_id += 1
+    response = tracker.call(SetLabel, 'set_label', request)
+    assert not response.success
+    assert response.message == f'object id {object_id + 1} is unknown: tracked are {object_id}'
 
 
 def test_list_has_what_was_published_for_the_newest_frame(tracker, frames):
