@@ -64,7 +64,7 @@ def frames() -> list[np.ndarray]:
 
 @pytest.fixture(scope='session')
 def things() -> list[np.ndarray]:
-    """Six 320x240 frames: four plain things before soft shades, two of which touch."""
+    """Six 320x240 frames: five plain things before soft shades, two of which touch."""
     rng = np.random.default_rng(0)
     shades = cv2.GaussianBlur(rng.integers(60, 200, (240, 320, 3), np.uint8), (0, 0), 9)
     images = []
@@ -74,5 +74,6 @@ def things() -> list[np.ndarray]:
         cv2.circle(image, (110, 110), 30, (60, 200, 70), -1)
         cv2.rectangle(image, (140, 20 + 3 * t), (190, 60 + 3 * t), (60, 90, 230), -1)
         cv2.ellipse(image, (250 - 4 * t, 195), (40, 22), 20, 0, 360, (240, 210, 40), -1)
+        cv2.rectangle(image, (30 + 3 * t, 180), (85 + 3 * t, 225), (230, 60, 200), -1)
         images.append(image)
     return images

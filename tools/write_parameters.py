@@ -16,6 +16,7 @@ from tam_ros.ros.options_3d import GROUPS_3D
 from tam_ros.ros.parameters import PREFIXES
 from tam_ros.web.options import ServerOptions
 
+YAML_BOOLEANS = ('yes', 'no', 'on', 'off', 'true', 'false')
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
 FILE_HEAD = """\
@@ -147,8 +148,9 @@ def _notes(described: Option) -> str:
 
 
 def _literal(value: Any) -> str:
-    """Return a value as YAML has it."""
-    return value if isinstance(value, str) and value else json.dumps(value)
+    """Return a value as YAML has it, in quotes where that takes a word for something else."""
+    plain = isinstance(value, str) and value and value not in YAML_BOOLEANS
+    return value if plain else json.dumps(value)
 
 
 def main() -> None:

@@ -8,14 +8,17 @@ from tam_ros.tracker.session import Session
 TOLERANCE = 1.5e-3  # 1.1e-3 was seen with ONNX Runtime 1.23, less with newer ones
 
 
-def track(engine, frames) -> list[dict[int, np.ndarray]]:
-    """Prompt as users do, some of it late; return the logits of every object, frame by frame."""
+def track(engine, frames, *, third=((200, 60), (210, 70))) -> list[dict[int, np.ndarray]]:
+    """Prompt as users do, some of it late; return the logits of every object, frame by frame.
+
+    third: where a third object is clicked on, and what is clicked away from it.
+    """
     mask = np.zeros((240, 320), bool)
     mask[80:140, 60:120] = True
     prompts = {
         0: [({'prompt': Prompt([(90, 110)])}), ({'prompt': Prompt(mask=mask)})],
-        2: [({'prompt': Prompt([(120, 130)])})],
-        3: [({'prompt': Prompt([(170, 130)], [0]), 'object_id': 3})],
+        2: [({'prompt': Prompt([third[0]])})],
+        3: [({'prompt': Prompt([third[1]], [0]), 'object_id': 3})],
         4: [({'prompt': Prompt(box_xyxy=(60, 80, 150, 150)), 'object_id': 2})],
     }
     session, logits = Session(engine), []

@@ -218,9 +218,11 @@ def test_click_outside_the_image_is_refused_in_the_log(tracker):
     assert tracker.objects().objects == []
 
 
-def test_five_objects_are_tracked_at_once(tracker, frames):
-    ids = [tracker.add(points=[(40 + 50 * i, 110)], label=f'{i}').object.id for i in range(5)]
-    for frame in frames[1:4]:
+def test_five_objects_are_tracked_at_once(tracker, things):
+    tracker.show(things[0])
+    points = [(50, 110), (112, 110), (165, 40), (250, 195), (50, 200)]
+    ids = [tracker.add(points=[p], label=f'{i}').object.id for i, p in enumerate(points)]
+    for frame in things[1:4]:
         answer = tracker.show(frame)
         assert answer.ids == ids
     assert [o.label for o in answer.objects.objects] == list('01234')
