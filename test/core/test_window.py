@@ -21,7 +21,8 @@ def disc(x: float, y: float, radius: float, window: Window = WHOLE) -> np.ndarra
 
 def box_of(logits: np.ndarray, window: Window) -> tuple[int, int, int, int]:
     """Return the box of a mask in the image."""
-    masks = FrameMasks({1: logits}, IMAGE_WH, exclusive=True, windows={1: window})
+    seen = Observation(0, 0, logits, 5.0, 0.9, window=window)
+    masks = FrameMasks({1: seen}, IMAGE_WH, exclusive=True)
     assert masks.has_pixel(1)
     return masks.crops[1].box_xyxy
 
