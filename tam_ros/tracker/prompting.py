@@ -72,7 +72,7 @@ class PromptDecoder:
             former = _former(frame, track)
             attended = self._attended(frame, track)
         points, labels = self._points(frame, prompt)
-        refined = former and former_logits(former.over(frame.window).logits)
+        refined = former_logits(former.over(frame.window).logits) if former else None
         prompts = DecoderPrompts(points[None], labels[None], refined)
         answer = self._answer(frame, prompt, self._ask(frame, attended, prompts))
         return self._close.look(frame, answer, former)

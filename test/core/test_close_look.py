@@ -11,8 +11,9 @@ from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.masks import LogitCrop, label_image, logits_inside
 from tam_ros.prompts import Prompt, PromptError, prompt_inside
 from tam_ros.tracker.association import Detection, DetectionAssociation
-from tam_ros.tracker.options import DetectionOptions
+from tam_ros.tracker.options import DetectionOptions, SessionOptions
 from tam_ros.tracker.session import Session
+from tam_ros.tracker.window import WHOLE
 
 WIDTH, HEIGHT = 640, 480
 FRAME_NS = 33_000_000
@@ -160,8 +161,27 @@ def test_what_is_small_is_encoded_once_more(fake, prompt, encoded):
     assert encodings_of(fake, prompt) == encoded
 
 
-def test_published_evaluations_look_once():
-    assert encodings_of(FakeEngine('benchmark'), Prompt(box_xyxy=(100, 100, 108, 108))) == 0
+@pytest.mark.parametrize('roi', ['auto', 'off'])
+def test_published_evaluations_look_once(roi):
+    fake, image = FakeEngine('benchmark'), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    session = Session(fake, SessionOptions(roi=roi))
+    session.step(image, 0)
+    session.add_prompt(Prompt(box_xyxy=(100, 100, 108, 108)))
+    assert fake.stages().count('encode_image') == 1
+
+
+def test_what_was_looked_at_closely_is_followed_in_a_window(fake):
+    """Images are kept either way, but held by objects only where windows may come."""
+    fake.radius = 2
+    for roi in ('auto', 'off'):
+        session = Session(fake, SessionOptions(roi=roi))
+        for t in range(3):
+            session.step(np.zeros((HEIGHT, WIDTH, 3), np.uint8), t * FRAME_NS)
+            if not t:
+                session.add_prompt(Prompt(box_xyxy=(300, 200, 330, 220)))
+        assert session.objects[0].box_xyxy is not None
+        assert (session.history.newest.window == WHOLE) == (roi == 'off')
+        assert (session.tracked[1].origins.newest is None) == (roi == 'off')
 
 
 def test_the_image_is_kept_as_it_came(fake):
