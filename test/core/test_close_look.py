@@ -90,6 +90,18 @@ def test_something_small_is_followed_after_its_prompt(engine, ground, size):
         assert iou(result.objects[0].mask, moved) > 0.25, kind
 
 
+@pytest.mark.parametrize('size', [6, 10])
+def test_something_tiny_is_followed_in_a_window(engine, ground, size):
+    mask, box = disc(size, PLACES['middle'])
+    session = Session(engine, SessionOptions(roi='auto'), max_objects=1)
+    session.step(scene(ground, mask), 0)
+    session.add_prompt(Prompt(box_xyxy=box))
+    for t in range(1, 4):
+        moved = np.roll(mask, t, axis=1)
+        result = session.step(scene(ground, moved), t * FRAME_NS)
+    assert iou(result.objects[0].mask, moved) > 0.7
+
+
 @pytest.mark.parametrize('width', [1, 2, 3])
 def test_thin_masks_are_their_own_answer(engine, ground, width):
     lines = np.zeros((HEIGHT, WIDTH), np.uint8)
