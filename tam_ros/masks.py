@@ -56,6 +56,17 @@ class LogitCrop:
     logits: np.ndarray
     """(h, w) float32, above 0 inside the object; one cell per pixel of the image."""
 
+    def moved(self, x: int, y: int) -> 'LogitCrop':
+        """Return the same logits that many pixels to the right and down."""
+        return LogitCrop(self.x0 + x, self.y0 + y, self.logits)
+
+    def whole(self, size_wh: tuple[int, int]) -> np.ndarray:
+        """Return the (H, W) bool mask in an image of that size."""
+        mask = np.zeros(size_wh[::-1], bool)
+        height, width = self.logits.shape
+        mask[self.y0 : self.y0 + height, self.x0 : self.x0 + width] = self.logits > 0
+        return mask
+
     def tight(self, keep: np.ndarray | None = None) -> MaskCrop | None:
         """Return the positive pixels (of those to keep) in their tight box, None without any."""
         mask = self.logits > 0 if keep is None else (self.logits > 0) & keep
@@ -124,6 +135,16 @@ def _shared_windows(a: LogitCrop, b: LogitCrop) -> tuple[Window, Window] | None:
         return None
     in_a, in_b = (np.s_[y0 - c.y0 : y1 - c.y0, x0 - c.x0 : x1 - c.x0] for c in (a, b))
     return in_a, in_b
+
+
+def logits_inside(crop: LogitCrop, box_xyxy: tuple[int, int, int, int]) -> np.ndarray:
+    """Return (h, w) logits of a part of the image; as outside as any where the crop has none."""
+    x0, y0, x1, y1 = box_xyxy
+    part = LogitCrop(x0, y0, np.full((y1 - y0, x1 - x0), crop.logits.min(), np.float32))
+    windows = _shared_windows(crop, part)
+    if windows is not None:
+        part.logits[windows[1]] = crop.logits[windows[0]]
+    return part.logits
 
 
 def fill_small_holes(logits: np.ndarray, max_area: int = 8) -> np.ndarray:

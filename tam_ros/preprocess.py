@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image
 
 from tam_ros.arrays import as_array, shape_of
-from tam_ros.prompts import PromptError
 
 Resampling = Literal['bicubic', 'area']
 
 MASK_LOGIT = 10.0  # a given mask enters as -10 (outside) and 10 (inside)
+HALF = 0.5
+AREA_TO_KEEP = 0.9  # of a mask, at least
 
 
 def check_image(image_rgb: object) -> np.ndarray:
@@ -55,20 +56,38 @@ def resize_still(
 
 
 def network_mask(mask: np.ndarray, side: int) -> np.ndarray:
-    """Return a given (H, W) mask as (side, side) bool; raises PromptError if none is left."""
-    resized = _resize_antialiased((mask != 0).astype(np.float32), side) >= 0.5
-    if not resized.any():
-        raise PromptError(
-            f'the mask of {np.count_nonzero(mask)} pixels vanishes when the image is brought to '
-            f'{side}x{side}: give a larger object or set a larger image_size'
-        )
+    """Return a given (H, W) mask, not an empty one, as (side, side) bool; something is left."""
+    given = mask != 0
+    coverage = _resize_antialiased(given.astype(np.float32), side)
+    resized: np.ndarray = coverage >= least_coverage(coverage, given.mean())
     return resized
 
 
 def logits_of_mask(mask: np.ndarray, side: int) -> np.ndarray:
-    """Return (side, side) float32 low-resolution logits of a network-sized bool mask."""
-    logits = np.where(mask, MASK_LOGIT, -MASK_LOGIT).astype(np.float32)
-    return _resize_antialiased(logits, side)
+    """Return (side, side) float32 low-resolution logits of a network-sized bool mask.
+
+    Some are positive, unless it is empty.
+    """
+    coverage = _resize_antialiased(mask.astype(np.float32), side)
+    least = least_coverage(_resize_antialiased(coverage, len(mask)), mask.mean())
+    if least < HALF:
+        least *= 1 - 1e-3  # logits of what is inside are above 0
+    logits: np.ndarray = 2 * MASK_LOGIT * (coverage - least)
+    return logits
+
+
+def least_coverage(coverage: np.ndarray, share: float) -> float:
+    """Return which (cells) coverage by a mask makes cells its own; share: its part of the image.
+
+    One half, except for small and thin masks, which would lose too much of their area or vanish:
+    then that with which they keep it.
+    """
+    if not share:
+        return HALF
+    count = max(1, round(share * coverage.size))
+    if np.count_nonzero(coverage >= HALF) >= AREA_TO_KEEP * count:
+        return HALF
+    return float(np.partition(coverage, -count, axis=None)[-count])
 
 
 def _resize_antialiased(channel: np.ndarray, side: int) -> np.ndarray:

@@ -230,6 +230,19 @@ def merge_prompts(earlier: Prompt | None, later: Prompt) -> Prompt:
     )
 
 
+def prompt_inside(prompt: Prompt, box_xyxy: tuple[int, int, int, int]) -> Prompt:
+    """Return the clicks and the box of a prompt, as far as they are in a part of the image.
+
+    They are then in its pixels.
+    """
+    x0, y0, x1, y1 = box_xyxy
+    origin, size = np.array((x0, y0), np.float32), np.array((x1 - x0, y1 - y0), np.float32)
+    points = prompt.points_xy - origin
+    inside = ((points >= 0) & (points < size)).all(axis=1)
+    box = prompt.box_xyxy and np.clip(np.reshape(prompt.box_xyxy, (2, 2)) - origin, 0, size)
+    return Prompt(points[inside], prompt.point_labels[inside], box)
+
+
 def network_points(
     prompt: Prompt, size_wh: tuple[int, int], side: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tam_ros.model.network import PromptTensors
 from tam_ros.prompts import BACKGROUND, BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, OBJECT
-from tam_ros.tracker.prompting import FORMER_LOGIT_LIMIT
+from tam_ros.tracker.decoding import FORMER_LOGIT_LIMIT
 
 PromptKind = Literal['mask', 'box', 'click']
 BOX_JITTER = 0.1  # of a box's side, as SAM 2 trains

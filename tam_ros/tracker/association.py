@@ -68,7 +68,7 @@ class Found:
     detection: Detection
     """One whose box holds something."""
     answer: PromptAnswer
-    """To the box, taken for the prompt of a new object."""
+    """To the box, taken for the prompt of a new object, at a first look."""
     mask: np.ndarray
     """Of the answer, (m * m,) float32, 0 or 1."""
 
@@ -183,7 +183,8 @@ class DetectionAssociation:
 
     def _correct(self, message: Message, object_id: int, found: Found) -> None:
         try:
-            message.on.correct(self._objects[object_id], found.answer)
+            answer = message.on.look_closely(found.answer)
+            message.on.correct(self._objects[object_id], answer)
         except PromptError as error:  # others have all its pixels
             message.outcome.refused.append(str(error))
             return
@@ -239,7 +240,8 @@ class DetectionAssociation:
             if is_double or not self._has_room(label, options):
                 continue
             try:
-                result = message.on.start(found.answer, label=label, tentative=True)
+                answer = message.on.look_closely(found.answer)
+                result = message.on.start(answer, label=label, tentative=True)
             except PromptError as error:
                 outcome.refused.append(str(error))
                 continue

@@ -8,6 +8,8 @@ import numpy as np
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, NotFiniteError
 from tam_ros.prompts import PromptError
 
+FORMER_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
+
 
 def decode_mask(
     engine: Engine, features: Array, attended: Array | None, prompts: DecoderPrompts
@@ -22,6 +24,11 @@ def decode_mask(
                 'precise enough for them'
             )
     return decoded
+
+
+def former_logits(logits: np.ndarray) -> np.ndarray:
+    """Return (m, m) logits of an answer as prompts take them that refine it, a batch of one."""
+    return np.clip(logits, -FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[None]
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ from tam_ros.engine.base import DecoderPrompts, Engine
 from tam_ros.masks import upsample_around_mask
 from tam_ros.preprocess import check_image, resize_still
 from tam_ros.prompts import Prompt, PromptError, check_prompt, network_points
-from tam_ros.tracker.decoding import decode_mask, refusing_prompts
-from tam_ros.tracker.prompting import former_logits
+from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from tam_ros.masks import tight_crop
+from tam_ros.masks import LogitCrop, tight_crop, upsample_around_mask
 from tam_ros.tracker.visibility import Sighting, mask_quality
 from tam_ros.tracker.window import WHOLE, Window, resample
 
@@ -29,6 +29,21 @@ class Observation:
     """Whether the tracker believes the mask."""
     window: Window = WHOLE
     """The part of the image that the frame was encoded from."""
+    fine: LogitCrop | None = None
+    """The mask at the image's resolution, where more of it is known than `logits` can hold."""
+
+    @property
+    def nbytes(self) -> int:
+        """What it occupies."""
+        return self.logits.nbytes + (self.fine.logits.nbytes if self.fine else 0)
+
+    def upsampled(self, size_wh: tuple[int, int]) -> LogitCrop | None:
+        """Return logits at the resolution of its image; None where no pixel is positive."""
+        if self.fine:
+            return self.fine
+        x0, y0, x1, y1 = self.window.pixels(size_wh)
+        crop = upsample_around_mask(self.logits, (x1 - x0, y1 - y0))
+        return crop and crop.moved(x0, y0)
 
     @cached_property
     def sighting(self) -> Sighting | None:

@@ -71,7 +71,7 @@ class SessionOptions:
     )
     history_frames: int = option(32, 'Frames that are kept so at most.', between=(1, 1000))
     history_mb: float = option(
-        256.0, 'MiB that they may take, on the device.', between=(0.0, 65536.0)
+        256.0, 'MiB that they may take: features on the device, images.', between=(0.0, 65536.0)
     )
     roi: Roi = option(
         'off',

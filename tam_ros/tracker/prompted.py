@@ -44,8 +44,12 @@ class PromptedFrame:
         )
 
     def answer_boxes(self, prompts: Sequence[Prompt]) -> list[PromptAnswer]:
-        """Answer checked prompts that are boxes, at least one, as a batch."""
+        """Answer checked prompts that are boxes, at least one, as a batch, at a first look."""
         return self.decoder.decode_boxes(self.frame, prompts)
+
+    def look_closely(self, answer: PromptAnswer) -> PromptAnswer:
+        """Return the answer to a box that is taken; see `PromptDecoder.look_closely`."""
+        return self.decoder.look_closely(self.frame, answer)
 
     def start(self, answer: PromptAnswer, *, label: str, tentative: bool) -> ObjectResult:
         """Start an object with what its prompt was answered; PromptError without room for it."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemoryStore
-from tam_ros.masks import fill_small_holes
-from tam_ros.preprocess import logits_of_mask, network_mask
+from tam_ros.masks import LogitCrop, fill_small_holes, tight_crop
+from tam_ros.preprocess import MASK_LOGIT, logits_of_mask, network_mask
 from tam_ros.prompts import (
     Prompt,
     PromptError,
@@ -15,12 +15,12 @@ from tam_ros.prompts import (
     merge_prompts,
     network_points,
 )
-from tam_ros.tracker.decoding import decode_mask, refusing_prompts
+from tam_ros.tracker.close_look import CloseLook
+from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.planning import plan_memories
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
 
-FORMER_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
 CERTAIN_LOGIT = 10.0  # of the presence of an object whose mask was given
 
 
@@ -30,6 +30,7 @@ class PromptDecoder:
     def __init__(self, engine: Engine, store: MemoryStore):
         self._engine = engine
         self._store = store
+        self._close = CloseLook(engine)
 
     def decode(
         self, frame: Frame, prompt: Prompt, track: Track | None, *, max_points: int
@@ -59,17 +60,22 @@ class PromptDecoder:
         decoded = self._ask(frame, None, DecoderPrompts(np.stack(points), np.stack(labels)))
         return [self._answer(frame, p, decoded, row) for row, p in enumerate(prompts)]
 
+    def look_closely(self, frame: Frame, answer: PromptAnswer) -> PromptAnswer:
+        """Return the answer to a box as a close look has it; see `CloseLook.look`."""
+        return self._close.look(frame, answer)
+
     def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> PromptAnswer:
         if prompt.mask is not None:
             return self._decode_given_mask(frame, prompt, prompt.mask)
         former = attended = None
         if track is not None:
-            former = _former_logits(frame, track)
+            former = _former(frame, track)
             attended = self._attended(frame, track)
         points, labels = self._points(frame, prompt)
-        prompts = DecoderPrompts(points[None], labels[None], former)
-        decoded = self._ask(frame, attended, prompts)
-        return self._answer(frame, prompt, decoded)
+        refined = former_logits(former.over(frame.window).logits) if former else None
+        prompts = DecoderPrompts(points[None], labels[None], refined)
+        answer = self._answer(frame, prompt, self._ask(frame, attended, prompts))
+        return self._close.look(frame, answer, former)
 
     def _decode_given_mask(self, frame: Frame, prompt: Prompt, mask: np.ndarray) -> PromptAnswer:
         """A given mask is its own answer: certain, and only its pointer is decoded."""
@@ -78,7 +84,8 @@ class PromptDecoder:
         prompts = replace(DecoderPrompts.none(1), masks=resized[None])
         decoded = self._ask(frame, None, prompts)
         logits = logits_of_mask(resized, spec.mask_side)
-        seen = Observation(frame.index, frame.stamp_ns, logits, CERTAIN_LOGIT, 1.0)
+        fine = _certain_crop(mask)
+        seen = Observation(frame.index, frame.stamp_ns, logits, CERTAIN_LOGIT, 1.0, fine=fine)
         return PromptAnswer(prompt, seen, decoded.pointers)
 
     def _ask(self, frame: Frame, attended: Array | None, prompts: DecoderPrompts) -> Decoded:
@@ -115,13 +122,17 @@ class PromptDecoder:
         return PromptAnswer(prompt, seen, decoded.pointers[[row]])
 
 
-def former_logits(logits: np.ndarray) -> np.ndarray:
-    """Return (m, m) logits of an answer as prompts take them that refine it, a batch of one."""
-    return np.clip(logits, -FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[None]
+def _certain_crop(mask: np.ndarray) -> LogitCrop | None:
+    """Return the logits of a given mask at its own resolution."""
+    crop = tight_crop(0, 0, mask)
+    if crop is None:
+        return None
+    x0, y0, *_ = crop.box_xyxy
+    return LogitCrop(x0, y0, np.where(crop.mask, MASK_LOGIT, -MASK_LOGIT).astype(np.float32))
 
 
-def _former_logits(frame: Frame, track: Track) -> np.ndarray | None:
+def _former(frame: Frame, track: Track) -> Observation | None:
     """Return what prompts refine of an object in a frame; None where it is hidden."""
     is_newest = track.frame_index == frame.index
     seen = track.observation if is_newest else frame.observations.get(track.object_id)
-    return former_logits(seen.over(frame.window).logits) if seen and seen.visible else None
+    return seen if seen and seen.visible else None

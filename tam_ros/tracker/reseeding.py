@@ -23,7 +23,7 @@ class Seed:
     seen: Observation
     """What was seen of the object, or answered to a prompt."""
     mask: np.ndarray | None = None
-    """(H, W), not 0 inside, where it was given: it is finer than the answer."""
+    """(H, W) bool, where it was given or looked at closely: finer than the answer's logits."""
 
     def logits(self, window: Window) -> np.ndarray:
         """Return the object's (m, m) logits over a window."""

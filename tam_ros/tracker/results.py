@@ -8,17 +8,15 @@ from functools import cached_property
 import numpy as np
 
 from tam_ros.masks import (
-    LogitCrop,
     MaskCrop,
     label_image,
     resolve_overlaps,
     tight_crop,
-    upsample_around_mask,
 )
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.forecast import Forecast, Motion
 from tam_ros.tracker.observation import Observation
-from tam_ros.tracker.window import WHOLE, Window
+from tam_ros.tracker.window import WHOLE
 
 
 class ObjectState(enum.IntEnum):
@@ -38,49 +36,43 @@ class FrameMasks:
     """
 
     def __init__(
-        self,
-        logits: Mapping[int, np.ndarray],
-        size_wh: tuple[int, int],
-        *,
-        exclusive: bool,
-        windows: Mapping[int, Window] | None = None,
+        self, seen: Mapping[int, Observation], size_wh: tuple[int, int], *, exclusive: bool
     ):
-        """logits: by object id, over the object's window, which is the whole image by default."""
-        self._logits = logits
+        """seen: by object id."""
+        self._seen = seen
         self.size_wh = size_wh
-        self._windows = {key: WHOLE for key in logits} | dict(windows or {})
         self._exclusive = exclusive
 
     @cached_property
     def crops(self) -> dict[int, MaskCrop | None]:
         """Masks cropped to their boxes, by object id; None where no pixel is left."""
-        upsampled = {key: self._upsampled(key) for key in self._logits}
-        present: dict[int, LogitCrop] = {k: c for k, c in upsampled.items() if c is not None}
+        upsampled = {key: seen.upsampled(self.size_wh) for key, seen in self._seen.items()}
+        present = {key: crop for key, crop in upsampled.items() if crop is not None}
         if self._exclusive:
             crops = resolve_overlaps(present)
         else:
             crops = {key: crop.tight() for key, crop in present.items()}
-        return {key: crops.get(key) for key in self._logits}
-
-    def _upsampled(self, object_id: int) -> LogitCrop | None:
-        """Return logits at the image's resolution, where they are in the image."""
-        x0, y0, x1, y1 = self._windows[object_id].pixels(self.size_wh)
-        crop = upsample_around_mask(self._logits[object_id], (x1 - x0, y1 - y0))
-        return crop and LogitCrop(crop.x0 + x0, crop.y0 + y0, crop.logits)
+        return {key: crops.get(key) for key in self._seen}
 
     def has_pixel(self, object_id: int) -> bool:
         """Return whether a pixel of the image is the object's; masks are made only in doubt."""
-        if object_id not in self._logits:
+        if object_id not in self._seen:
             return False
         if 'crops' not in self.__dict__ and self._surely_has_pixel(object_id):
             return True
         return self.crops[object_id] is not None
 
     def _surely_has_pixel(self, object_id: int) -> bool:
-        """Between four positive logits is a pixel, where pixels are no coarser than logits."""
-        positive = self._logits[object_id] > 0
+        """Between four positive logits is a pixel, where pixels are no coarser than logits.
+
+        Of masks that are finer than their logits these do not tell it.
+        """
+        if any(seen.fine for seen in self._seen.values()):
+            return False
+        seen = self._seen[object_id]
+        positive = seen.logits > 0
         height, width = positive.shape
-        x0, y0, x1, y1 = self._windows[object_id].pixels(self.size_wh)
+        x0, y0, x1, y1 = seen.window.pixels(self.size_wh)
         if x1 - x0 < width or y1 - y0 < height:
             return False
         both = positive[1:] & positive[:-1]
@@ -90,7 +82,8 @@ class FrameMasks:
 
     def _may_share(self, object_id: int) -> bool:
         """Return whether another object is so near that interpolation may reach both."""
-        if len(set(self._windows.values())) > 1:  # a prompt came, and cells are not comparable
+        windows = {seen.window for seen in self._seen.values()}
+        if len(windows) > 1:  # a prompt came, and cells are not comparable
             return True
         reaches = self._reaches
         x0, y0, x1, y1 = reaches[object_id]
@@ -103,7 +96,7 @@ class FrameMasks:
     @cached_property
     def _reaches(self) -> dict[int, tuple[int, int, int, int]]:
         """The box of each object's positive logits and one cell around it, x1 and y1 exclusive."""
-        found = {key: tight_crop(0, 0, logits > 0) for key, logits in self._logits.items()}
+        found = {key: tight_crop(0, 0, seen.logits > 0) for key, seen in self._seen.items()}
         boxes = {key: crop.box_xyxy for key, crop in found.items() if crop is not None}
         return {k: (x0 - 1, y0 - 1, x1 + 1, y1 + 1) for k, (x0, y0, x1, y1) in boxes.items()}
 

@@ -86,10 +86,11 @@ class Session:
     def step(self, image_rgb: np.ndarray, stamp_ns: int, *, frame_id: str = '') -> FrameResult:
         """Process a frame and return every object in it.
 
-        image_rgb: (H, W, 3) uint8, not kept. stamp_ns: its time. frame_id: its camera. A frame
-        that does not fit those before it is left out, or resets the session first, as the result
-        then says (see `continuity`). Raises ValueError for another image or stamp, and
-        NotFiniteError where the network answers with no numbers; objects are then as they were.
+        image_rgb: (H, W, 3) uint8, copied where it is kept. stamp_ns: its time. frame_id: its
+        camera. A frame that does not fit those before it is left out, or resets the session
+        first, as the result then says (see `continuity`). Raises ValueError for another image or
+        stamp, and NotFiniteError where the network answers with no numbers; objects are then as
+        they were.
         """
         image_rgb, stamp_ns = check_image(image_rgb), check_stamp(stamp_ns)
         started, size_wh = self._clock(), _size_wh(image_rgb)
@@ -202,7 +203,10 @@ class Session:
         """Encode a frame, the newest from now on."""
         window = self._window(verdict.time_ns)
         features = encode(self._engine, image_rgb, window)
-        kept = image_rgb.copy() if self.options.roi == 'auto' else None
+        has_windows = self.options.roi == 'auto'
+        # Whoever gave the array may write the next image into it.
+        is_kept = has_windows or self._engine.spec.mode == 'interactive'
+        kept = image_rgb.copy() if is_kept else None
         frame = Frame(
             index=self._frame_count,
             stamp_ns=verdict.time_ns,
@@ -213,6 +217,7 @@ class Session:
             is_standing=verdict.is_standing,
             window=window,
             image_rgb=kept,
+            is_seed=has_windows,
         )
         self._frame_count += 1
         self.history.add(frame)

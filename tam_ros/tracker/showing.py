@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tam_ros.masks import MaskCrop, upsample_around_mask
+from tam_ros.masks import MaskCrop
 from tam_ros.prompts import PromptError
 from tam_ros.tracker.continuity import Remark
 from tam_ros.tracker.objects import LARGEST_ID
@@ -95,12 +95,7 @@ def _masks_in(
     frame: Frame, visible: Mapping[int, Observation], options: SessionOptions
 ) -> FrameMasks:
     """Return the masks of what was seen in a frame, by object id."""
-    return FrameMasks(
-        {key: seen.logits for key, seen in visible.items()},
-        frame.size_wh,
-        exclusive=options.exclusive_masks,
-        windows={key: seen.window for key, seen in visible.items()},
-    )
+    return FrameMasks(visible, frame.size_wh, exclusive=options.exclusive_masks)
 
 
 def _seen_in(frame: Frame, known: Collection[int]) -> dict[int, Observation]:
@@ -125,7 +120,7 @@ def check_pixels(
     masks = _masks_in(frame, visible, options)
     if masks.has_pixel(own_id):
         return
-    upsampled = upsample_around_mask(answer.observation.logits, frame.size_wh)
+    upsampled = answer.observation.upsampled(frame.size_wh)
     pixels = upsampled and upsampled.tight()
     raise PromptError(_taken(pixels, masks) if pixels else _too_small(frame, answer))
 
@@ -156,10 +151,8 @@ def _shared(a: MaskCrop, b: MaskCrop) -> int:
 def _too_small(frame: Frame, answer: PromptAnswer) -> str:
     (width, height), side = frame.size_wh, answer.observation.logits.shape[0]
     least = 'x'.join(str(math.ceil(2 * length / side)) for length in (width, height))
-    asked = answer.prompt.mask
-    what = 'the answer' if asked is None else f'the mask of {np.count_nonzero(asked)} pixels'
     return (
-        f'{what} has no pixel left in the image of {width}x{height}: masks are computed as '
+        f'the answer has no pixel left in the image of {width}x{height}: masks are computed as '
         f'{side}x{side} cells, so give an object of about {least} pixels or larger, or set a '
         'larger image_size'
     )

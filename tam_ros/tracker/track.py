@@ -149,7 +149,9 @@ class Frame:
     window: Window = WHOLE
     """The part of the image that is encoded."""
     image_rgb: np.ndarray | None = None
-    """(H, W, 3) uint8; None where another window will not be asked for."""
+    """(H, W, 3) uint8, to look closely at; None where nobody will, nor ask for another window."""
+    is_seed: bool = False
+    """Whether memories may be made from it again, for another window."""
     count: ByteCount | None = field(init=False, default=None)
     """Of the history that keeps the frame, if one does."""
     _observations: dict[int, Observation] = field(init=False, default_factory=dict)
@@ -160,9 +162,12 @@ class Frame:
         """What was seen of objects in the frame, by their ids."""
         return MappingProxyType(self._observations)
 
-    def seed(self, seen: Observation, mask: np.ndarray | None = None) -> Seed | None:
-        """Return what was seen of an object as a seed, None where the image was not kept."""
-        return None if self.image_rgb is None else Seed(self.image_rgb, seen, mask)
+    def seed(self, seen: Observation) -> Seed | None:
+        """Return what was seen of an object as a seed, None where none is needed."""
+        if self.image_rgb is None or not self.is_seed:
+            return None
+        mask = seen.fine.whole(self.size_wh) if seen.fine else None
+        return Seed(self.image_rgb, seen, mask)
 
     def widen(self, features: Array) -> None:
         """Take the features of the whole image in place of a window's."""
@@ -171,7 +176,7 @@ class Frame:
     def note(self, object_id: int, observation: Observation) -> None:
         """Keep what was seen of an object in this frame, in place of what was noted before."""
         former = self._observations.get(object_id)
-        growth = observation.logits.nbytes - (former.logits.nbytes if former else 0)
+        growth = observation.nbytes - (former.nbytes if former else 0)
         self._observations[object_id] = observation
         self.nbytes += growth
         if self.count is not None:

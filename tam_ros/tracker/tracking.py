@@ -57,7 +57,7 @@ class Tracking:
         for track, slot in zip(tracks, slots):
             self._store.write_pointers([track.row], [slot], track.answer.pointer)
             track.answer = replace(track.answer, pointer=None)
-            seed = frame.seed(track.answer.observation, track.answer.prompt.mask)
+            seed = frame.seed(track.answer.observation)
             track.origins.note_prompt(track.memory, seed)
 
     def widen(self, frame: Frame, tracks: Sequence[Track]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -183,11 +184,23 @@ def test_given_mask_reaches_the_network_as_logits():
     assert (logits.min(), logits.max()) == (-10, 10)
 
 
-def test_mask_too_small_for_the_network_is_refused():
+@pytest.mark.parametrize('rows', [slice(5, 6), slice(3, 8), slice(0, 2000)])
+def test_something_is_left_of_thin_and_tiny_masks(rows):
     mask = np.zeros((2000, 2000), bool)
-    mask[5, 5] = True
-    with pytest.raises(PromptError, match=r'the mask of 1 pixels vanishes .* 256x256'):
-        network_mask(mask, 256)
+    mask[rows, 997:999] = True
+    resized = network_mask(mask, 256)
+    assert resized.any()
+    assert resized[:, :126].sum() == resized[:, 130:].sum() == 0
+    logits = logits_of_mask(resized, 64)
+    shown = cv2.resize(logits, (256, 256)) > 0
+    assert shown.sum() == pytest.approx(resized.sum(), rel=0.25, abs=16)
+
+
+def test_ordinary_masks_are_halved_where_the_cell_is():
+    mask = np.zeros((480, 640), bool)
+    mask[100:300, 200:500] = True
+    cells = logits_of_mask(network_mask(mask, 256), 64)
+    assert (cells.min(), cells.max()) == (-10, 10)
 
 
 def test_images_are_squared():

@@ -301,7 +301,7 @@ def test_overlapping_objects_share_no_pixel(session, fake):
 def test_masks_are_computed_only_when_asked_for(session, monkeypatch):
     session.add_prompt(click(100, 60))
     monkeypatch.setattr(
-        'tam_ros.tracker.results.upsample_around_mask', lambda *_: pytest.fail('computed')
+        'tam_ros.tracker.observation.upsample_around_mask', lambda *_: pytest.fail('computed')
     )
     assert session.step(IMAGE, 1).objects[0].predicted_iou == pytest.approx(0.9)
 
@@ -357,17 +357,18 @@ def test_an_object_that_another_covers_is_occluded_then_lost(fake):
     assert session.step(IMAGE, 2 * SECOND).objects[0].state == ObjectState.TRACKED
 
 
-@pytest.mark.parametrize(('width', 'height'), [(1, 100), (3, 200), (8, 8)])
-def test_a_mask_too_small_to_be_seen_is_refused_with_what_is_needed(fake, width, height):
+@pytest.mark.parametrize(('width', 'height'), [(1, 1), (1, 100), (3, 200), (8, 8), (27, 15)])
+def test_a_given_mask_is_its_own_answer_however_small_and_is_remembered(fake, width, height):
     session = Session(fake)
-    session.step(np.zeros((480, 854, 3), np.uint8), 0)
+    image = np.zeros((480, 854, 3), np.uint8)
+    session.step(image, 0)
     mask = np.zeros((480, 854), bool)
     mask[100 : 100 + height, 205 : 205 + width] = True
-    with pytest.raises(PromptError, match=rf'the mask of {width * height} pixels (has no|vanish)'):
-        session.add_prompt(Prompt(mask=mask))
-    assert session.objects == ()
-    mask[100:115, 205:232] = True  # 27x15, which the refusal names
-    assert session.add_prompt(Prompt(mask=mask)).mask.mask.any()
+    result = session.add_prompt(Prompt(mask=mask))
+    assert result.box_xyxy == (205, 100, 205 + width, 100 + height)
+    assert result.mask.mask.all()
+    np.testing.assert_array_equal(session.latest().label_image() == 1, mask)
+    assert session.step(image, 1).objects[0].mask or width * height == 1  # what is remembered
 
 
 def test_an_answer_without_a_pixel_is_refused(session, fake):

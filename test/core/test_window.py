@@ -21,7 +21,8 @@ def disc(x: float, y: float, radius: float, window: Window = WHOLE) -> np.ndarra
 
 def box_of(logits: np.ndarray, window: Window) -> tuple[int, int, int, int]:
     """Return the box of a mask in the image."""
-    masks = FrameMasks({1: logits}, IMAGE_WH, exclusive=True, windows={1: window})
+    seen = Observation(0, 0, logits, 5.0, 0.9, window=window)
+    masks = FrameMasks({1: seen}, IMAGE_WH, exclusive=True)
     assert masks.has_pixel(1)
     return masks.crops[1].box_xyxy
 
@@ -66,7 +67,7 @@ def test_what_a_window_does_not_show_is_no_object():
 def test_a_given_mask_is_finer_in_a_window():
     mask = np.zeros((480, 640), np.uint8)
     mask[200:203, 300:340] = 1  # thinner than a cell of the whole image
-    assert not (logits_of_given(mask, WHOLE, 64) > 0).any()
+    assert 1 <= (logits_of_given(mask, WHOLE, 64) > 0).sum() <= 8
     window = Window.of_pixels((280, 170, 360, 230), IMAGE_WH)
     cells = logits_of_given(mask, window, 64) > 0
     assert cells.mean() == pytest.approx(3 * 40 / (80 * 60), rel=0.2)

@@ -96,10 +96,9 @@ def test_box_survives_the_way_into_a_message_and_back():
 def test_objects_and_detections_of_a_frame_agree():
     logits = np.full((4, 4), -1, np.float32)
     logits[1:3, 1:3] = 1
-    masks = FrameMasks({2: logits}, (8, 6), exclusive=True)
-    seen = ObjectResult(
-        2, 'cup', ObjectState.TRACKED, Observation(0, 9, logits, 5.0, 0.75), True, masks
-    )
+    observation = Observation(0, 9, logits, 5.0, 0.75)
+    masks = FrameMasks({2: observation}, (8, 6), exclusive=True)
+    seen = ObjectResult(2, 'cup', ObjectState.TRACKED, observation, True, masks)
     hidden = ObjectResult(
         5, 'plate', ObjectState.LOST, Observation(0, 9, -logits, -5.0, 0.75), False, masks
     )

@@ -41,7 +41,8 @@ def logits() -> dict[int, np.ndarray]:
 
 @pytest.fixture
 def frame() -> FrameResult:
-    found = FrameMasks(logits(), SIZE_WH, exclusive=True)
+    seen = {n: Observation(0, 0, shown, 5.0, 0.75) for n, shown in logits().items()}
+    found = FrameMasks(seen, SIZE_WH, exclusive=True)
     states = {3: ObjectState.TRACKED, 7: ObjectState.LOST}
     observation = Observation(0, 0, np.zeros((48, 64), np.float32), 5.0, 0.75)
     objects = [

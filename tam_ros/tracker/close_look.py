@@ -1,0 +1,167 @@
+"""A close look at small things: a prompt is decoded again in a window around it, enlarged.
+
+Squeezed to the network's square, a small thing has few cells of its masks, or none. Looking
+closely encodes one more image for a prompt; frames cost no more than a copy of their image.
+"""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
+from tam_ros.masks import (
+    LogitCrop,
+    fill_small_holes,
+    logits_inside,
+    tight_crop,
+)
+from tam_ros.preprocess import logits_of_mask, network_mask, resize_video_frame
+from tam_ros.prompts import OBJECT, Prompt, network_points, prompt_inside
+from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
+from tam_ros.tracker.observation import Observation
+from tam_ros.tracker.track import Frame, PromptAnswer
+from tam_ros.tracker.window import Box, Window
+
+SMALL = 0.15  # of the image's width and height: how long what is looked at closely may be
+MARGIN = 3.0  # side of the window, in longer sides of what is prompted
+LEAST_SIDE = 64  # of the window in pixels: something of the background must be in it
+CLICK_WINDOW = 0.25  # side of the window around clicks, as a part of the image's longer side
+MOST_FILLED = 0.1  # part of that which the answer may fill: larger things are seen at a first look
+LEAST_GAIN = 0.05  # in predicted IoU over a first answer that is not small
+
+
+class CloseLook:
+    """Decodes prompts on what is small a second time."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+
+    def look(
+        self, frame: Frame, answer: PromptAnswer, former: Observation | None = None
+    ) -> PromptAnswer:
+        """Return the answer of a close look at what was prompted, or the first one.
+
+        That stands without a window, where nothing is found in it, for a click where it is the
+        better one, and as published evaluations do it. former: what the prompt refines. Raises
+        PromptError for an answer of no numbers.
+        """
+        if self._engine.spec.mode == 'benchmark':
+            return answer
+        window = choose_window(frame, answer, former)
+        if window is None or frame.image_rgb is None:
+            return answer
+        box = window.pixels(frame.size_wh)
+        decoded = self._decode(window.cut(frame.image_rgb), box, answer.prompt, former)
+        logits = fill_small_holes(decoded.logits[0])
+        found = replace(answer.observation, logits=logits, window=window).upsampled(frame.size_wh)
+        if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
+            return answer
+        if _is_ambiguous(answer.prompt, former) and not _is_better(decoded, answer):
+            return answer
+        return self._put_back(frame, answer, decoded, found)
+
+    def _decode(
+        self, image_rgb: np.ndarray, box: Box, prompt: Prompt, former: Observation | None
+    ) -> Decoded:
+        """Decode a prompt in a box, whose (h, w, 3) image is mostly brought to more pixels."""
+        spec, size_wh = self._engine.spec, (box[2] - box[0], box[3] - box[1])
+        points, labels = network_points(prompt_inside(prompt, box), size_wh, spec.image_size)
+        refined = None
+        if former and former.fine:
+            inside = logits_inside(former.fine, box)
+            refined = former_logits(cv2.resize(inside, (spec.mask_side, spec.mask_side)))
+        prompts = DecoderPrompts(points[None], labels[None], refined)
+        with refusing_prompts():
+            features = self._engine.encode_image(resize_video_frame(image_rgb, spec.image_size))
+            return decode_mask(self._engine, features, None, prompts)
+
+    def _put_back(
+        self, frame: Frame, answer: PromptAnswer, decoded: Decoded, fine: LogitCrop
+    ) -> PromptAnswer:
+        """Return the answer with the mask of a close look, as the whole frame's cells hold it."""
+        spec = self._engine.spec
+        mask = network_mask(fine.whole(frame.size_wh), spec.image_size)
+        seen = replace(
+            answer.observation,
+            logits=logits_of_mask(mask, spec.mask_side),
+            presence_logit=float(decoded.presence_logits[0]),
+            predicted_iou=float(decoded.predicted_ious[0]),
+            fine=fine,
+        )
+        return replace(answer, observation=seen, pointer=decoded.pointers[[0]])
+
+
+def choose_window(
+    frame: Frame, answer: PromptAnswer, former: Observation | None = None
+) -> Window | None:
+    """Return the part of a frame to look at closely; None where there is none.
+
+    That is around a small box, or a small mask that was looked at closely and is refined. Clicks
+    for a new object do not say how large it is: around them, it is always a part of one size.
+    """
+    prompt = answer.prompt
+    if frame.image_rgb is None or prompt.mask is not None:
+        return None
+    on_object = prompt.points_xy[prompt.point_labels == OBJECT]
+    size = np.array(frame.size_wh)
+    if _is_ambiguous(prompt, former):
+        side = CLICK_WINDOW * size.max()
+        box = _around(on_object, on_object + 1)
+        return _window(box, side, size) if (box[1] - box[0] <= side / 2).all() else None
+    known = _known_box(prompt, former)
+    if known is None:
+        return None
+    box = _around(known, on_object, on_object + 1)
+    if not _is_small(box, size):
+        return None
+    return _window(box, max(MARGIN * (box[1] - box[0]).max(), LEAST_SIDE), size)
+
+
+def _is_ambiguous(prompt: Prompt, former: Observation | None) -> bool:
+    """Return whether there is nothing but clicks."""
+    return former is None and prompt.box_xyxy is None
+
+
+def _is_better(close: Decoded, first: PromptAnswer) -> bool:
+    """Return whether what a close look at a click shows is small, and the first answer was not it.
+
+    One that is small, too, or absent, cannot be better.
+    """
+    if np.count_nonzero(close.logits > 0) > MOST_FILLED * close.logits.size:
+        return False
+    seen = first.observation
+    tight = tight_crop(0, 0, seen.logits > 0) if seen.sighting else None
+    if tight is None or _is_small(np.reshape(tight.box_xyxy, (2, 2)), seen.logits.shape):
+        return True
+    return bool(close.predicted_ious[0] >= seen.predicted_iou + LEAST_GAIN)
+
+
+def _is_small(box: np.ndarray, size_wh: ArrayLike) -> bool:
+    """Return whether a box, of (2, 2) corners, is small in an image of that size."""
+    return bool((box[1] - box[0] <= SMALL * np.asarray(size_wh)).all())
+
+
+def _known_box(prompt: Prompt, former: Observation | None) -> np.ndarray | None:
+    """Return the (2, 2) corners of a prompt's box, or of a mask that was looked at closely."""
+    if prompt.box_xyxy is not None:
+        return np.reshape(prompt.box_xyxy, (2, 2))
+    tight = former and former.fine and former.fine.tight()
+    return np.reshape(tight.box_xyxy, (2, 2)) if tight else None
+
+
+def _around(*points_xy: np.ndarray) -> np.ndarray:
+    """Return the (2, 2) corners of the box around (N, 2) points."""
+    every = np.concatenate(points_xy)
+    return np.stack([every.min(0), every.max(0)])
+
+
+def _window(box: np.ndarray, side: float, size_wh: np.ndarray) -> Window:
+    """Return the square around a box's middle, moved into the image and no larger than that."""
+    lengths = np.minimum(np.ceil(side), size_wh).astype(int)
+    start = np.clip(np.round(box.mean(0) - lengths / 2).astype(int), 0, size_wh - lengths)
+    x0, y0 = start.tolist()
+    width, height = lengths.tolist()
+    image = (int(size_wh[0]), int(size_wh[1]))
+    return Window.of_pixels((x0, y0, x0 + width, y0 + height), image)
