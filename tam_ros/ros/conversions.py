@@ -36,6 +36,15 @@ def ns_to_stamp(ns: int) -> Time:
     return Time(sec=min(max(sec, -LAST_SECOND), LAST_SECOND), nanosec=nanosec)
 
 
+def roi_or_none(roi: RegionOfInterest) -> tuple[int, int, int, int] | None:
+    """Return a box as `roi_to_box` does, None where all is zero.
+
+    An offset without a size is a box that was given wrong: refused as empty, not left out.
+    """
+    is_given = roi.width or roi.height or roi.x_offset or roi.y_offset
+    return roi_to_box(roi) if is_given else None
+
+
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """Return an Image message of a (H, W) or (H, W, C) array in the machine's byte order."""
     pixels = np.ascontiguousarray(pixels)
@@ -60,13 +69,10 @@ def bytes_of(pixels: np.ndarray) -> array.array:
 def request_to_prompt(request) -> Prompt:
     """Return the prompt in an AddPrompt request; raises PromptError for a mask it cannot read."""
     stamp_ns = stamp_to_ns(request.header.stamp)
-    box = request.box
-    # An offset without a size is a box that was given wrong: refused as empty, not left out.
-    has_box = box.width or box.height or box.x_offset or box.y_offset
     return Prompt(
         points_xy=_points_xy(request.points),
         point_labels=np.array(request.point_labels, np.int64) if request.point_labels else None,
-        box_xyxy=roi_to_box(box) if has_box else None,
+        box_xyxy=roi_or_none(request.box),
         mask=_mask_of(request.mask),
         stamp_ns=stamp_ns or None,
     )

@@ -17,6 +17,7 @@ from tam_ros.engine.base import Engine
 from tam_ros.engine.load import EngineChoice, free_memory, load_engine
 from tam_ros.ros.current import CurrentTracking
 from tam_ros.ros.diagnostics import state_message
+from tam_ros.ros.discovery import DiscoveryService
 from tam_ros.ros.image_tracking import ImageTracking
 from tam_ros.ros.managed import ManagedNode
 from tam_ros.ros.notices import Notices
@@ -189,6 +190,7 @@ class TrackerNode(ManagedNode):
         return engine
 
     def _offer_interface(self) -> '_Interface':
+        DiscoveryService(self, self._current)
         return _Interface(
             Outputs(self, self._notices.warn),
             ObjectServices(self, self._current, self._notices.warn),

@@ -18,7 +18,7 @@ from tam_ros.engine.load import EngineChoice
 from tam_ros.options import Option, check_options, option, options_of
 from tam_ros.ros.decoding import ImageOptions
 from tam_ros.tracker.memory_options import MemoryOptions
-from tam_ros.tracker.options import DetectionOptions, SessionOptions
+from tam_ros.tracker.options import DetectionOptions, DiscoveryOptions, SessionOptions
 
 Options = TypeVar('Options')
 
@@ -63,6 +63,7 @@ PREFIXES = {  # what the names of each group's parameters begin with
     ImageOptions: '',
     SessionOptions: '',
     DetectionOptions: 'detections.',
+    DiscoveryOptions: 'discovery.',
 }
 PARAMETERS: dict[str, Option] = {
     prefix + name: described

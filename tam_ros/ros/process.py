@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 from tam_ros.ros.start import StartError, start_ros
 from tam_ros.weights import DownloadError
 
-EXECUTOR_THREADS = 4  # images, services, and two for parameters and timers
+EXECUTOR_THREADS = 5  # images, services, a search, and two for parameters and timers
 END_S = 2.5  # from a signal until the process has ended; launch sends the next after 5 s
 
 

@@ -1,4 +1,4 @@
-"""Options of a session and of the use of detections: what may change while they run."""
+"""Options of a session, of detections and of discovery: what may change while they run."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -144,6 +144,62 @@ class DetectionOptions:
         0,
         'Objects of one label at a time, for detections to start more; 0: any.',
         between=(0, 255),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class DiscoveryOptions:
+    """What counts as found, and how long is looked; ValueError for a value that is not allowed."""
+
+    max_s: float = option(
+        5.0,
+        'Seconds that a search may take, frames in between included; what it has found by then '
+        'counts.',
+        between=(0.05, 600.0),
+    )
+    max_objects: int = option(
+        16, 'What a search finds at most, unless it asks for another number.', between=(1, 255)
+    )
+    min_score: float = option(
+        0.55, 'Masks with a predicted IoU below are left out.', between=(0.0, 1.0)
+    )
+    min_stability: float = option(
+        0.6,
+        'Masks that change more with the threshold are left out: the IoU of a tighter and a wider '
+        'one.',
+        between=(0.0, 1.0),
+    )
+    min_area: float = option(
+        0.002, 'Masks that are a smaller part of the image are left out.', between=(0.0, 1.0)
+    )
+    max_area: float = option(
+        0.8, 'Masks that are a larger part of the image are left out.', between=(0.0, 1.0)
+    )
+    sure_score: float = option(
+        0.6,
+        'Where a mask of this predicted IoU or more is, no further points are asked.',
+        between=(0.0, 1.0),
+    )
+    double_iou: float = option(
+        0.7, 'IoU from which two masks are the same object.', between=(0.05, 1.0)
+    )
+    coarse_points: int = option(
+        8, 'Points along each side of the grid that is asked first.', between=(1, 64)
+    )
+    fine_points: int = option(
+        0,
+        'Points along each side of the grid that is asked then, such as 16, where no mask is sure '
+        'yet; 0: none.',
+        between=(0, 128),
+    )
+    batch: int = option(
+        16,
+        'Prompts that are asked at a time at most; fewer where they would take longer than a '
+        'frame.',
+        between=(1, 256),
     )
 
     def __post_init__(self) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemoryStore
 from tam_ros.masks import LogitCrop, fill_small_holes, tight_crop
 from tam_ros.preprocess import MASK_LOGIT, logits_of_mask, network_mask
 from tam_ros.prompts import (
+    OBJECT,
     Prompt,
     PromptError,
     check_point_count,
@@ -63,6 +65,30 @@ class PromptDecoder:
     def look_closely(self, frame: Frame, answer: PromptAnswer) -> PromptAnswer:
         """Return the answer to a box as a close look has it; see `CloseLook.look`."""
         return self._close.look(frame, answer)
+
+    def decode_points(self, frame: Frame, points_xy: np.ndarray) -> Decoded:
+        """Decode what is at each of (B, 2) points in pixels, a click of its own, as a batch."""
+        scale = self._engine.spec.image_size / np.asarray(frame.size_wh, np.float32)
+        points = (points_xy * scale).astype(np.float32)[:, None]
+        labels = np.full((len(points), 1), OBJECT, np.int64)
+        return self._ask(frame, None, DecoderPrompts(points, labels))
+
+    def answer_as_seen(
+        self, frame: Frame, point_xy: np.ndarray, seen: Observation
+    ) -> PromptAnswer:
+        """Return an observation of `decode_points` as the answer to its (2,) point.
+
+        Only its pointer is decoded, as of a given mask: the points' are of one candidate each.
+        """
+        side = self._engine.spec.image_size
+        mask = cv2.resize(seen.logits, (side, side), interpolation=cv2.INTER_LINEAR) > 0
+        decoded = self._ask(frame, None, replace(DecoderPrompts.none(1), masks=mask[None]))
+        return PromptAnswer(Prompt(points_xy=point_xy), seen, decoded.pointers)
+
+    @property
+    def mask_side(self) -> int:
+        """Side of the answers' logits."""
+        return self._engine.spec.mask_side
 
     def _decode(self, frame: Frame, prompt: Prompt, track: Track | None) -> PromptAnswer:
         if prompt.mask is not None:

@@ -45,6 +45,8 @@ class Session:
     allocated here once. policy chooses memories (see `policies`), and may bound the objects too.
     clock: seconds, by which late objects are carried on without delaying the others, and time goes
     where stamps stand still. tracked, history: what it holds of objects and of the newest frames.
+    frame_s: how long the last frame took. resets: how often all objects were forgotten, or turned
+    back with time.
     """
 
     def __init__(
@@ -65,13 +67,15 @@ class Session:
         limits = MemoryLimits(max_prompted_frames, engine.spec.recent_memories)
         self.tracked = TrackedObjects(max_objects, limits, policy)
         self._store = engine.allocate_store(self.tracked.capacity, *policy.store_size(limits))
-        self._clock = clock
+        self.clock = clock
         self._decoder = PromptDecoder(engine, self._store)
         self._tracking = Tracking(engine, self._store)
         self._late = LateTracks(self.tracked, self._tracking, clock)
         self.history = History()
         self._continuity = Continuity()
         self._frame_count = 0
+        self.frame_s = 0.0
+        self.resets = 0
 
     def warm_up(self) -> None:
         """Have the engine build what it needs, before the first frame; may take minutes.
@@ -93,7 +97,7 @@ class Session:
         they were.
         """
         image_rgb, stamp_ns = check_image(image_rgb), check_stamp(stamp_ns)
-        started, size_wh = self._clock(), _size_wh(image_rgb)
+        started, size_wh = self.clock(), _size_wh(image_rgb)
         arrival = Arrival(stamp_ns, size_wh, frame_id, round(started * 1e9))
         verdict = self._continuity.judge(arrival)
         if verdict.step is Step.LEAVE_OUT:
@@ -106,6 +110,7 @@ class Session:
         view = self._view()
         view.follow_motions()
         view.note_shown()
+        self.frame_s = self.clock() - started
         return view.result(reset_reason=reset_reason, remark=verdict.remark)
 
     def add_prompt(
@@ -146,6 +151,7 @@ class Session:
     def reset(self) -> None:
         """Forget all objects. Their ids are not used again."""
         self.tracked.clear()
+        self.resets += 1
 
     def object_at(self, x: float, y: float) -> int:
         """Return the id of the object whose mask holds a pixel of the newest frame, 0 for none."""
@@ -184,6 +190,10 @@ class Session:
             self._tracking,
         )
 
+    def batch_limit(self, most: int) -> int:
+        """Return how many prompts a batch may have; most: as many as are wanted."""
+        return min(most, self.tracked.capacity) if self._engine.spec.static_shapes else most
+
     # -- frames -----------------------------------------------------------------------------
 
     def _follow_time(self, verdict: Verdict) -> str:
@@ -194,6 +204,7 @@ class Session:
             return verdict.why.text if verdict.why else ''
         if verdict.step is Step.REWIND:
             self._remember_prompts()  # while there is their frame
+            self.resets += 1
             self.history.clear()
             for track in self.tracked.values():
                 track.turn_back(verdict.time_ns)
@@ -236,7 +247,7 @@ class Session:
         on_time = self.tracked.on_time
         if on_time:
             self._tracking.track(frame, on_time, self.options)
-        self._late.carry(self.history, self.options, budget_s=self._clock() - started)
+        self._late.carry(self.history, self.options, budget_s=self.clock() - started)
 
     def _remember_prompts(self) -> None:
         remember_prompts(self.history, self.tracked, self._tracking)
