@@ -38,6 +38,7 @@ class WebNode(Node):
         declare_parameters(self, PARAMETERS_WEB)
         options = read_options(self, ServerOptions)
         self.failure: BaseException | None = None
+        self.is_starting = False  # it loads nothing
         self._notices = Notices(self.get_logger().warning)
         self._watched = False
         self._calls = ServiceCalls(self)

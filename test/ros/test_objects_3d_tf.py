@@ -56,16 +56,21 @@ def test_everything_is_published_in_the_frame_that_is_asked_for(start):
 def test_transform_that_comes_late_is_waited_for(start):
     locator = start('detections_3d', **FRAME, tf_timeout_s=5.0)
     locator.robot.wait(lambda: locator.robot.node.count_subscribers('/tf'), 'a listener')
-    locator.robot.let_pass(1.0)  # until it listens as reliably as all publish
     for behind in (20, 10, 1):  # the first may not arrive
         locator.send_transform('base', locator.stamp_ns - behind * FRAME_NS)
         locator.robot.let_pass(0.2)
-    stamp_ns = locator.publish(SCENE)
-    locator.robot.let_pass(0.3)
-    assert locator.received['detections_3d'] == []
-    for behind in range(1, 4):
-        locator.send_transform('base', stamp_ns + behind * FRAME_NS)
-    (detections,) = answer(locator, stamp_ns, 'detections_3d')
+
+    def answered_once_it_has_come():  # the first messages of a new connection may be lost
+        locator.stamp_ns += 10 * FRAME_NS  # beyond what is known
+        stamp_ns = locator.publish(SCENE)
+        locator.robot.let_pass(0.3)
+        assert not locator.answer_to(stamp_ns, ['detections_3d'])
+        for behind in range(1, 4):
+            locator.send_transform('base', stamp_ns + behind * FRAME_NS)
+        locator.robot.let_pass(0.5)
+        return locator.answer_to(stamp_ns, ['detections_3d'])
+
+    (detections,) = locator.robot.wait(answered_once_it_has_come, 'detections')
     assert len(detections.detections) == 2
 
 
