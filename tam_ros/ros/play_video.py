@@ -9,7 +9,6 @@ import time
 
 import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.timer import Timer
 from std_srvs.srv import Trigger
@@ -17,7 +16,7 @@ from std_srvs.srv import Trigger
 from tam_ros.image_files import SourceError
 from tam_ros.rgbd_folder import HIGHEST_RATE_HZ
 from tam_ros.ros.camera_topics import CameraTopics
-from tam_ros.ros.start import own_arguments, start_ros
+from tam_ros.ros.start import own_arguments, start_ros, until_shutdown
 from tam_ros.video_source import Frame, Pace, at_rate, open_source
 
 HOLD_PERIOD_S = 2.0  # between two times of the held first frame
@@ -128,14 +127,13 @@ def main(arguments=None) -> int:
     options = parse_arguments(own_arguments(arguments))
     start_ros(arguments)
     try:
-        player = VideoPlayer(options)
-        while not player.done:
-            rclpy.spin_once(player)
+        with until_shutdown():
+            player = VideoPlayer(options)
+            while not player.done:
+                rclpy.spin_once(player)
     except SourceError as error:
         rclpy.logging.get_logger('play_video').fatal(str(error))
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     finally:
         rclpy.try_shutdown()
     return 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.utilities import remove_ros_args
 
 PLACE_IN_SOURCE = re.compile(r', at /\S+:\d+')
@@ -28,6 +29,18 @@ def own_arguments(arguments: Sequence[str]) -> list[str]:
     """Return the arguments that are not for ROS; ends as `start_ros` does."""
     with _ending_with_reason():
         return remove_ros_args(arguments)[1:]
+
+
+@contextlib.contextmanager
+def until_shutdown() -> Iterator[None]:
+    """Leave what is spun quietly when a signal ends it, wherever in rclpy that falls."""
+    try:
+        yield
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # between two waits: there is no context any more to wait in
+        if rclpy.ok():
+            raise
 
 
 @contextlib.contextmanager

@@ -7,12 +7,11 @@ Needs the package yolo_msgs. Subscribes to `detections` (yolo_msgs/DetectionArra
 import sys
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from tam_ros.ros.conversions import detection_message
-from tam_ros.ros.start import start_ros
+from tam_ros.ros.start import start_ros, until_shutdown
 
 NOT_INSTALLED = 'yolo_msgs is not installed: it comes with yolo_ros, build and source that first'
 
@@ -53,9 +52,8 @@ def main(arguments=None) -> int:
         return 1
     start_ros(arguments)
     try:
-        rclpy.spin(YoloBridge(DetectionArray))
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with until_shutdown():
+            rclpy.spin(YoloBridge(DetectionArray))
     finally:
         rclpy.try_shutdown()
     return 0
