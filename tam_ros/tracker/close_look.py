@@ -109,14 +109,14 @@ def choose_window(
     if _is_ambiguous(prompt, former):
         side = CLICK_WINDOW * size.max()
         box = _around(on_object, on_object + 1)
-        return _window(box, side, size) if (box[1] - box[0] <= side / 2).all() else None
+        return _square(box, side, size) if (box[1] - box[0] <= side / 2).all() else None
     known = _known_box(prompt, former)
     if known is None:
         return None
     box = _around(known, on_object, on_object + 1)
     if not _is_small(box, size):
         return None
-    return _window(box, max(MARGIN * (box[1] - box[0]).max(), LEAST_SIDE), size)
+    return _square(box, max(MARGIN * (box[1] - box[0]).max(), LEAST_SIDE), size)
 
 
 def _is_ambiguous(prompt: Prompt, former: Observation | None) -> bool:
@@ -157,11 +157,6 @@ def _around(*points_xy: np.ndarray) -> np.ndarray:
     return np.stack([every.min(0), every.max(0)])
 
 
-def _window(box: np.ndarray, side: float, size_wh: np.ndarray) -> Window:
+def _square(box: np.ndarray, side: float, size_wh: np.ndarray) -> Window:
     """Return the square around a box's middle, moved into the image and no larger than that."""
-    lengths = np.minimum(np.ceil(side), size_wh).astype(int)
-    start = np.clip(np.round(box.mean(0) - lengths / 2).astype(int), 0, size_wh - lengths)
-    x0, y0 = start.tolist()
-    width, height = lengths.tolist()
-    image = (int(size_wh[0]), int(size_wh[1]))
-    return Window.of_pixels((x0, y0, x0 + width, y0 + height), image)
+    return Window.around(box.mean(0), np.full(2, np.ceil(side)), size_wh)

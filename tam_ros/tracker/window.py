@@ -40,6 +40,16 @@ class Window:
         (x0, y0, x1, y1), (width, height) = box_xyxy, size_wh
         return cls(x0 / width, y0 / height, x1 / width, y1 / height)
 
+    @classmethod
+    def around(cls, middle_xy: np.ndarray, lengths: np.ndarray, size_wh: np.ndarray) -> 'Window':
+        """Return the window of a width and height around a point, or as near as the image allows.
+
+        All in pixels; size_wh: of the image. In whole pixels, and no larger than the image.
+        """
+        lengths = np.minimum(lengths, size_wh)
+        start = np.rint(np.clip(middle_xy - lengths / 2, 0, size_wh - lengths))
+        return cls.of_pixels([*start, *(start + lengths)], (size_wh[0], size_wh[1]))
+
     @property
     def width(self) -> float:
         """In image widths."""
@@ -154,6 +164,4 @@ def _around(objects: Sequence[Window], size_wh: tuple[int, int], least_px: int) 
     width, height = np.maximum(last - first, least_px)
     aspect = image[0] / image[1]
     width, height = max(width, height * min(1, aspect)), max(height, width / max(1, aspect))
-    size = np.minimum(np.rint([width, height]), image)
-    start = np.rint(np.clip((first + last - size) / 2, 0, image - size))
-    return Window.of_pixels([*start, *(start + size)], size_wh)
+    return Window.around((first + last) / 2, np.rint([width, height]), image)
