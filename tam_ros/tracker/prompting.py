@@ -82,8 +82,7 @@ class PromptDecoder:
         """
         side = self._engine.spec.image_size
         mask = cv2.resize(seen.logits, (side, side), interpolation=cv2.INTER_LINEAR) > 0
-        decoded = self._ask(frame, None, replace(DecoderPrompts.none(1), masks=mask[None]))
-        return PromptAnswer(Prompt(points_xy=point_xy), seen, decoded.pointers)
+        return PromptAnswer(Prompt(points_xy=point_xy), seen, self._pointer_of(frame, mask))
 
     @property
     def mask_side(self) -> int:
@@ -107,12 +106,15 @@ class PromptDecoder:
         """A given mask is its own answer: certain, and only its pointer is decoded."""
         spec = self._engine.spec
         resized = network_mask(mask, spec.image_size)
-        prompts = replace(DecoderPrompts.none(1), masks=resized[None])
-        decoded = self._ask(frame, None, prompts)
         logits = logits_of_mask(resized, spec.mask_side)
         fine = _certain_crop(mask)
         seen = Observation(frame.index, frame.stamp_ns, logits, CERTAIN_LOGIT, 1.0, fine=fine)
-        return PromptAnswer(prompt, seen, decoded.pointers)
+        return PromptAnswer(prompt, seen, self._pointer_of(frame, resized))
+
+    def _pointer_of(self, frame: Frame, mask: np.ndarray) -> Array:
+        """Return the (1, C) pointer of a mask, (S, S) bool in network pixels."""
+        prompts = replace(DecoderPrompts.none(1), masks=mask[None])
+        return self._ask(frame, None, prompts).pointers
 
     def _ask(self, frame: Frame, attended: Array | None, prompts: DecoderPrompts) -> Decoded:
         with refusing_prompts():
