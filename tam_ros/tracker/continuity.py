@@ -55,7 +55,7 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What is done with a frame, and why where it does not simply go on."""
 
     step: Step
@@ -106,7 +106,7 @@ class Continuity:
         self._is_standing = False
         self._said: set[str] = set()
 
-    def judge(self, frame: Arrival) -> Verdict:
+    def judge(self, frame: Arrival) -> Decision:
         """Say what is done with the next frame, and take it into account."""
         self._count += 1
         newest = self._newest
@@ -115,7 +115,7 @@ class Continuity:
             return self._go_on(frame)
         self._extend_row(frame, newest)
         if not self._is_believed(frame, newest, odd):
-            return Verdict(Step.LEAVE_OUT, why=odd.why)
+            return Decision(Step.LEAVE_OUT, why=odd.why)
         return self._believe(frame, newest, odd)
 
     # -- what is odd ------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class Continuity:
 
     # -- what becomes of it -----------------------------------------------------------------
 
-    def _go_on(self, frame: Arrival) -> Verdict:
+    def _go_on(self, frame: Arrival) -> Decision:
         remark = None
         if self._left_out:
             self._breaks.append(self._count)
@@ -190,7 +190,7 @@ class Continuity:
             self._end_row()
         return self._take(frame, Step.GO_ON, remark=remark)
 
-    def _believe(self, frame: Arrival, newest: Arrival, odd: _Oddity) -> Verdict:
+    def _believe(self, frame: Arrival, newest: Arrival, odd: _Oddity) -> Decision:
         """Take a frame with which the stream is another from now on."""
         if odd.meaning is Step.RESET:
             self._resets.append(self._count)
@@ -212,12 +212,12 @@ class Continuity:
         *,
         why: Remark | None = None,
         remark: Remark | None = None,
-    ) -> Verdict:
+    ) -> Decision:
         newest, self._newest = self._newest, frame
         if newest is None:
             self._same, self._is_standing, self._last_gap_ns = 0, False, 0
             self._time_ns, self._stamp_arrived_ns = frame.stamp_ns, frame.arrival_ns
-            return Verdict(step, frame.stamp_ns, why=why, remark=remark)
+            return Decision(step, frame.stamp_ns, why=why, remark=remark)
         self._before_ns = newest.stamp_ns
         self._last_gap_ns = frame.stamp_ns - newest.stamp_ns
         elapsed_ns = max(0, frame.arrival_ns - newest.arrival_ns)
@@ -226,7 +226,7 @@ class Continuity:
             self._time_ns += elapsed_ns
         if frame.stamp_ns >= self._time_ns:
             self._time_ns = frame.stamp_ns
-        return Verdict(step, self._time_ns, self._is_standing, why, standing or remark)
+        return Decision(step, self._time_ns, self._is_standing, why, standing or remark)
 
     def _watch_for_standing(self, frame: Arrival, elapsed_ns: int) -> Remark | None:
         """Go by the clock of arrival while stamps do not change; return what is to be said."""

@@ -71,7 +71,7 @@ class PromptedFrame:
         track.tentative &= tentative
         # One that is owed on another frame would be lost: a track holds the last answer only.
         if track.owes_memory and self.frame.index != track.answer.observation.frame_index:
-            remember_prompts(self.history, self.objects, self.tracking)
+            settle_prompts(self.history, self.objects, self.tracking)
         if self.objects.is_late(track.object_id) or self._is_newest:
             track.go_on_from(answer)
             return self._go_on(track)
@@ -113,7 +113,7 @@ class PromptedFrame:
         return show_prompted(self.frame, track, self.objects, self.options)
 
 
-def remember_prompts(history: History, objects: TrackedObjects, tracking: Tracking) -> None:
+def settle_prompts(history: History, objects: TrackedObjects, tracking: Tracking) -> None:
     """Encode the memories of the newest frame's prompts, now that no more will come."""
     owing = [track for track in objects.on_time if track.owes_memory]
     if owing:

@@ -19,14 +19,14 @@ from tam_ros.prompts import (
     check_prompt,
     check_stamp,
 )
-from tam_ros.tracker.continuity import Arrival, Continuity, Step, Verdict
+from tam_ros.tracker.continuity import Arrival, Continuity, Decision, Step
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
 from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy
 from tam_ros.tracker.objects import TrackedObjects
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
-from tam_ros.tracker.prompted import PromptedFrame, remember_prompts
+from tam_ros.tracker.prompted import PromptedFrame, settle_prompts
 from tam_ros.tracker.prompting import PromptDecoder
 from tam_ros.tracker.region import region_of
 from tam_ros.tracker.reseeding import encode
@@ -99,19 +99,21 @@ class Session:
         image_rgb, stamp_ns = check_image(image_rgb), check_stamp(stamp_ns)
         started, size_wh = self.clock(), _size_wh(image_rgb)
         arrival = Arrival(stamp_ns, size_wh, frame_id, round(started * 1e9))
-        verdict = self._continuity.judge(arrival)
-        if verdict.step is Step.LEAVE_OUT:
-            return FrameResult(stamp_ns, size_wh, (), left_out=verdict.why, remark=verdict.remark)
-        reset_reason = self._follow_time(verdict)
-        self._remember_prompts()  # no click will refine them any more
-        frame = self._encode(image_rgb, stamp_ns, verdict)
+        decision = self._continuity.judge(arrival)
+        if decision.step is Step.LEAVE_OUT:
+            return FrameResult(
+                stamp_ns, size_wh, (), left_out=decision.why, remark=decision.remark
+            )
+        reset_reason = self._follow_time(decision)
+        self._settle_prompts()  # no click will refine them any more
+        frame = self._encode(image_rgb, stamp_ns, decision)
         self._track(frame, started)
         self.history.trim(self.options)  # of what objects were seen to be as well
         view = self._view()
         view.follow_motions()
         view.note_shown()
         self.frame_s = self.clock() - started
-        return view.result(reset_reason=reset_reason, remark=verdict.remark)
+        return view.result(reset_reason=reset_reason, remark=decision.remark)
 
     def add_prompt(
         self, prompt: Prompt, *, object_id: int = 0, label: str = '', tentative: bool = False
@@ -196,23 +198,23 @@ class Session:
 
     # -- frames -----------------------------------------------------------------------------
 
-    def _follow_time(self, verdict: Verdict) -> str:
+    def _follow_time(self, decision: Decision) -> str:
         """Forget what a frame does not go on from; return why all objects are forgotten, if so."""
-        if verdict.step is Step.RESET:
+        if decision.step is Step.RESET:
             self.reset()
             self.history.clear()
-            return verdict.why.text if verdict.why else ''
-        if verdict.step is Step.REWIND:
-            self._remember_prompts()  # while there is their frame
+            return decision.why.text if decision.why else ''
+        if decision.step is Step.REWIND:
+            self._settle_prompts()  # while there is their frame
             self.resets += 1
             self.history.clear()
             for track in self.tracked.values():
-                track.turn_back(verdict.time_ns)
+                track.turn_back(decision.time_ns)
         return ''
 
-    def _encode(self, image_rgb: np.ndarray, stamp_ns: int, verdict: Verdict) -> Frame:
+    def _encode(self, image_rgb: np.ndarray, stamp_ns: int, decision: Decision) -> Frame:
         """Encode a frame, the newest from now on."""
-        window = self._window(verdict.time_ns)
+        window = self._window(decision.time_ns)
         features = encode(self._engine, image_rgb, window)
         has_windows = self.options.roi == 'auto'
         # Whoever gave the array may write the next image into it.
@@ -220,12 +222,12 @@ class Session:
         kept = image_rgb.copy() if is_kept else None
         frame = Frame(
             index=self._frame_count,
-            stamp_ns=verdict.time_ns,
+            stamp_ns=decision.time_ns,
             image_stamp_ns=stamp_ns,
             size_wh=_size_wh(image_rgb),
             features=features,
             nbytes=self._engine.nbytes(features) + (0 if kept is None else kept.nbytes),
-            is_standing=verdict.is_standing,
+            is_standing=decision.is_standing,
             window=window,
             image_rgb=kept,
             is_seed=has_windows,
@@ -249,8 +251,8 @@ class Session:
             self._tracking.track(frame, on_time, self.options)
         self._late.carry(self.history, self.options, budget_s=self.clock() - started)
 
-    def _remember_prompts(self) -> None:
-        remember_prompts(self.history, self.tracked, self._tracking)
+    def _settle_prompts(self) -> None:
+        settle_prompts(self.history, self.tracked, self._tracking)
 
     def _view(self) -> NewestView:
         return NewestView(self.history.newest, self.tracked.on_time, self.options)
