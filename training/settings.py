@@ -113,6 +113,11 @@ SHAPES: dict[str, EdgeTAMConfig] = {
 }
 
 
+def scale_steps(phases: tuple[Phase, ...], scale: float) -> tuple[Phase, ...]:
+    """Return the phases with their steps multiplied, at least one each."""
+    return tuple(replace(p, steps=max(1, round(scale * p.steps))) for p in phases)
+
+
 # For two CPU cores.
 CPU_PHASES = (
     Phase('images', 60, 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
@@ -161,6 +166,8 @@ COMPARISON_PHASES = (
     Phase('images', 60, 128, 1, 12, (1e-3, 1e-3), rendered=0.0),
     Phase('clips', 540, 128, 4, 6, (1e-3, 2e-5), (0.25, 0.0)),
 )
+# To compare trunks behind which all else is trained already, on one CPU core.
+TRAINED_COMPARISON_PHASES = scale_steps(with_rates(SMALL_ROUND + ROUND, 4e-4, SETTLED_RATE), 0.5)
 # For half an hour of a data-centre GPU.
 GPU_PHASES = (
     Phase('images', 1500, 256, 1, 64, (1e-3, 1e-3), rendered=0.0),
@@ -178,8 +185,3 @@ GPU_LITE0_PHASES = tuple(
         (ROUND[2], 400, 48, (2.5e-4, 5e-6)),
     )
 )
-
-
-def scale_steps(phases: tuple[Phase, ...], scale: float) -> tuple[Phase, ...]:
-    """Return the phases with their steps multiplied, at least one each."""
-    return tuple(replace(p, steps=max(1, round(scale * p.steps))) for p in phases)

@@ -37,6 +37,7 @@ from training.settings import (
     GPU_LITE0_PHASES,
     GPU_PHASES,
     SHAPES,
+    TRAINED_COMPARISON_PHASES,
     Distillation,
     Phase,
     Settings,
@@ -54,6 +55,7 @@ SCHEDULES = {
     'gpu': GPU_PHASES,
     'gpu_lite0': GPU_LITE0_PHASES,
     'comparison': COMPARISON_PHASES,
+    'trained_comparison': TRAINED_COMPARISON_PHASES,
 }
 
 
