@@ -80,7 +80,7 @@ format: .venv/lint
 measures:
 	@$(PYTHON) tools/measures.py --write
 
-# What the parameter file and README say of parameters.
+# What the parameter files and docs/parameters.md say of parameters.
 parameters: setup
 	@$(IN_ENV) python tools/write_parameters.py
 

@@ -90,7 +90,8 @@ class ImageOptions:
     significant_bits: int = option(
         16,
         'Bits that the camera uses of a 16-bit channel: brighter values are white. 0: from the '
-        'darkest to the brightest pixels of each image, as for thermal cameras.',
+        'darkest to the brightest pixels of each image, as for thermal cameras; then 16UC1 is '
+        'tracked in, too.',
         between=(0, 16),
     )
 

@@ -1,4 +1,4 @@
-"""Write what users read of the nodes' parameters, from their options: YAML, README's tables.
+"""Write what users read of the nodes' parameters, from their options: YAML files, and a page.
 
 Usage: python tools/write_parameters.py, with the package built and sourced; or make parameters
 Run it again when an option changes; a test says so, too.
@@ -18,7 +18,7 @@ from tam_ros.web.options import ServerOptions
 
 YAML_BOOLEANS = ('yes', 'no', 'on', 'off', 'true', 'false')
 ROOT = Path(__file__).parents[1]
-README = ROOT / 'README.md'
+PAGE = ROOT / 'docs' / 'parameters.md'
 FILE_HEAD = """\
 # Parameters of {node} and their defaults. In brackets: what is allowed, and `live` for
 # what can change at run time. tools/write_parameters.py writes this file: keep values of your own
@@ -28,6 +28,22 @@ FILE_HEAD = """\
 """
 INDENT = ' ' * 4
 WIDTH = 99
+PAGE_HEAD = """\
+# Parameters
+
+All parameters of the nodes, their defaults and what they may be: {nodes}.
+
+Those marked *live* can change at run time: `ros2 param set /tam NAME VALUE`. To set others, put
+what you change into a file of your own, built as the node's file, and start with
+`params_file:=FILE` (of objects_3d `params_file_3d:=FILE`, of web `params_file_web:=FILE`). The
+usual ones of the tracker have [launch arguments](interface.md#launch-arguments). In a terminal,
+`ros2 param describe /tam NAME` says what stands here.
+
+Beside this page: [what the nodes do](interface.md), [in 3D](3d.md). How
+[memory policies](../benchmark/README.md#memory-policies) and the
+[region of interest](../benchmark/README.md#region-of-interest) compare is measured.
+tools/write_parameters.py writes this page.
+"""
 TABLE_HEAD = '| parameter | default | allowed | |\n|---|---|---|---|\n'
 
 
@@ -35,43 +51,43 @@ TABLE_HEAD = '| parameter | default | allowed | |\n|---|---|---|---|\n'
 class NodeParameters:
     """A node's parameters, and where users read of them."""
 
+    name: str
+    """What the page calls the node."""
     node: str
-    """What the node is called in the file's first line."""
+    """What the file's first line calls it."""
+    about: str
+    """What it is, in Markdown, beneath its heading of the page."""
     groups: Mapping[type, str]
     """Dataclasses of options, and what the names of their parameters begin with."""
     path: Path
     """The file."""
     argument: str
     """Of the launch file: names another one."""
-    start: str
-    """The line of README.md before the tables."""
-    end: str
-    """The line after them."""
 
 
 TRACKER = NodeParameters(
+    'tam',
     'the tracker node',
+    'The tracker.',
     PREFIXES,
     ROOT / 'config' / 'track.yaml',
     'params_file',
-    '<!-- by tools/write_parameters.py -->\n',
-    '<!-- end of what it writes -->\n',
 )
 OBJECTS_3D = NodeParameters(
+    'objects_3d',
     'the node objects_3d',
+    'The node that `depth:=` starts. Lengths are in metres.',
     dict.fromkeys(GROUPS_3D, ''),
     ROOT / 'config' / 'objects_3d.yaml',
     'params_file_3d',
-    '<!-- by tools/write_parameters.py, of objects_3d -->\n',
-    '<!-- end of what it writes of objects_3d -->\n',
 )
 WEB = NodeParameters(
+    'web',
     'the node web',
+    'The page, which `web:=true` starts.',
     {ServerOptions: ''},
     ROOT / 'config' / 'web.yaml',
     'params_file_web',
-    '<!-- by tools/write_parameters.py, of web -->\n',
-    '<!-- end of what it writes of web -->\n',
 )
 NODES = (TRACKER, OBJECTS_3D, WEB)
 
@@ -82,20 +98,17 @@ def parameter_file(node: NodeParameters) -> str:
     return head + '\n'.join(_file_section(group, prefix) for group, prefix in node.groups.items())
 
 
-def readme(text: str) -> str:
-    """Return the text of README.md with its tables of parameters written again.
+def page() -> str:
+    """Return the text of the page of all parameters."""
+    nodes = ', '.join(f'[{node.name}](#{node.name})' for node in NODES)
+    return '\n'.join([PAGE_HEAD.format(nodes=nodes), *map(_page_section, NODES)])
 
-    Raises ValueError where it lacks the lines that these stand between.
-    """
-    for node in NODES:
-        before, start, rest = text.partition(node.start)
-        _, end, after = rest.partition(node.end)
-        if not start or not end:
-            lines = f'{node.start.strip()} and {node.end.strip()}'
-            raise ValueError(f'README.md lacks one of the lines {lines}')
-        tables = '\n'.join(_table(group, prefix) for group, prefix in node.groups.items())
-        text = f'{before}{start}\n{tables}\n{end}{after}'
-    return text
+
+def _page_section(node: NodeParameters) -> str:
+    file = node.path.relative_to(ROOT)
+    about = f'{node.about} Its file: [{file}](../{file}).'
+    tables = '\n'.join(_table(group, prefix) for group, prefix in node.groups.items())
+    return f'## {node.name}\n\n{about}\n\n{tables}'
 
 
 def _file_section(group: type, prefix: str) -> str:
@@ -157,7 +170,7 @@ def main() -> None:
     """Write all."""
     for node in NODES:
         node.path.write_text(parameter_file(node))
-    README.write_text(readme(README.read_text()))
+    PAGE.write_text(page())
 
 
 if __name__ == '__main__':

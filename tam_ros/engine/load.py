@@ -37,39 +37,46 @@ class EngineChoice:
     model: str = option(
         'tam_nano',
         'Network to track with: tam_nano, small and with weights of its own, edgetam, '
-        'or efficienttam_s, efficienttam_ti, each also with _1, _2 or _512x512.',
+        'or efficienttam_s, efficienttam_ti, each also with _1, _2 or _512x512. _1 and _2 pool '
+        'memory attention, which is faster.',
         choices=tuple(MODELS),
         live=False,
     )
     weights: str = option(
         '',
-        'Checkpoint file (.pt or .safetensors); empty for those that come with tam_nano, or that '
-        'download_weights fetched. With engine onnx, the folder that export_onnx made. '
+        'Checkpoint file (.pt or .safetensors), ~ is your home; empty for those that come with '
+        'tam_nano, or that download_weights fetched. With engine onnx, the folder that '
+        'export_onnx made. Damaged files are refused. '
         "'reproducible' makes untrained weights by rule, for tests: their masks mean nothing.",
         live=False,
     )
     engine: EngineName | Literal[''] = option(
         '',
         'What runs the network: torch (PyTorch) or onnx (ONNX Runtime). Empty: onnx for tam_nano '
-        'with its own weights and wherever weights is a folder, torch otherwise.',
+        'with its own weights and wherever weights is a folder, torch otherwise, whatever is '
+        'installed. With onnx and no weights: the graphs that come with tam_nano (256, 384 and '
+        '512 px, fp32), for others the folder in the cache.',
         choices=ENGINE_CHOICES,
         live=False,
     )
     device: str = option(
         'cpu',
-        'Where the network runs: cpu, cuda or cuda:N; with engine onnx also tensorrt.',
+        'Where the network runs: cpu, cuda or cuda:N; with engine onnx also tensorrt or '
+        'tensorrt:N. One that is missing is an error.',
         live=False,
     )
     precision: EnginePrecision = option(
         '',
         'Floating-point type of the network: fp32, bf16, fp16 (on GPUs); empty for fp32, or what '
-        'was exported.',
+        'was exported. bf16 needs a CPU that has instructions for it; TAM_ROS_EMULATE_BF16=1 in '
+        'the environment forces it.',
         choices=ENGINE_PRECISIONS,
         live=False,
     )
     image_size: int = option(
         0,
-        "Side of the network input in pixels; 0 for the model's own.",
+        "Side of the network input in pixels; 0 for the model's own: 384 for tam_nano, 512 for "
+        '_512x512, 1024 for the others. Smaller is faster and sees less detail.',
         between=(0, 2048),
         live=False,
     )

@@ -50,7 +50,7 @@ class _Interface:
 
 
 class TrackerNode(ManagedNode):
-    """Tracks prompted objects in a camera topic; README.md describes its interface.
+    """Tracks prompted objects in a camera topic; docs/interface.md describes its interface.
 
     engine: to track with, in place of the one that the parameters choose. Raises ValueError,
     naming a parameter's value that is not allowed.

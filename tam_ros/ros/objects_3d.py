@@ -55,7 +55,7 @@ COUNTS = (  # in the diagnostics also when 0
 
 
 class Objects3D(Node):
-    """Locates tracked objects by depth; README.md describes its interface.
+    """Locates tracked objects by depth; docs/3d.md describes its interface.
 
     failure: what ended the work, and with it the node; None while all is well. Raises ValueError,
     naming the parameter's value, if it cannot start.

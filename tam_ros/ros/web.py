@@ -26,7 +26,7 @@ PARAMETERS_WEB: dict[str, Option] = options_of(ServerOptions)
 
 
 class WebNode(Node):
-    """Serves a page of the tracker; README.md describes it.
+    """Serves a page of the tracker; docs/interface.md describes it.
 
     failure: what ended the server, and with it the node; None while all is well.
 

@@ -1,4 +1,4 @@
-"""What users read of parameters, in track.yaml, README and launch arguments, is as options say."""
+"""What users read of parameters, in files, docs and launch arguments, is as options say."""
 
 import ast
 import math
@@ -21,10 +21,6 @@ from tam_ros.ros.web import PARAMETERS_WEB
 ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
 WRITE = 'run make parameters'
-
-
-def readme() -> str:
-    return write_parameters.README.read_text()
 
 
 def flat(parameters: dict, prefix: str = '') -> dict:
@@ -62,8 +58,8 @@ def test_parameter_file_is_as_the_options_say(node):
     assert node.path.read_text() == write_parameters.parameter_file(node), WRITE
 
 
-def test_tables_of_the_readme_are_as_the_options_say():
-    assert readme() == write_parameters.readme(readme()), WRITE
+def test_page_is_as_the_options_say():
+    assert write_parameters.PAGE.read_text() == write_parameters.page(), WRITE
 
 
 @pytest.mark.parametrize(
@@ -80,15 +76,12 @@ def test_parameter_file_holds_every_parameter_with_its_default(node, parameters)
 
 
 @pytest.mark.parametrize(
-    ('title', 'parameters'),
-    [
-        ('Parameters', PARAMETERS),
-        ('Parameters of objects_3d', PARAMETERS_3D),
-        ('Parameters of web', PARAMETERS_WEB),
-    ],
+    ('node', 'parameters'),
+    [(TRACKER, PARAMETERS), (OBJECTS_3D, PARAMETERS_3D), (WEB, PARAMETERS_WEB)],
 )
-def test_readme_tells_every_parameter_once_and_no_other(title, parameters):
-    section = readme().partition(f'\n## {title}\n')[2].partition('\n## ')[0]
+def test_page_tells_every_parameter_once_and_no_other(node, parameters):
+    page = write_parameters.PAGE.read_text()
+    section = page.partition(f'\n## {node.name}\n')[2].partition('\n## ')[0]
     rows = re.findall(r'^\| `([\w.]+)` \| `(.+?)` \| (.*?) \| (.+) \|$', section, re.MULTILINE)
     assert [name for name, *_ in rows] == list(parameters)
     for name, default, notes, description in rows:
@@ -99,33 +92,21 @@ def test_readme_tells_every_parameter_once_and_no_other(title, parameters):
         assert all(choice in notes for choice in described.choices), name
 
 
-def test_notes_that_the_readme_adds_are_of_parameters():
-    notes = readme().partition(TRACKER.end)[2].partition('\n## ')[0]
-    names = [n for line in re.findall(r'^- (.*?):', notes, re.MULTILINE) for n in line.split(', ')]
-    assert names
-    assert [name for name in names if name.strip('`') not in PARAMETERS] == []
-
-
 def test_an_option_that_changes_changes_the_files(monkeypatch):
     monkeypatch.setitem(PREFIXES, NodeOptions, 'picture.')
     assert '\n    picture:\n      # How images arrive' in write_parameters.parameter_file(TRACKER)
-    assert '| `picture.overlay_opacity` | `0.45` |' in write_parameters.readme(readme())
+    assert '| `picture.overlay_opacity` | `0.45` |' in write_parameters.page()
 
 
-@pytest.mark.parametrize('node', NODES, ids=lambda node: node.path.stem)
-def test_a_readme_without_the_place_of_the_tables_is_refused(node):
-    with pytest.raises(ValueError, match='lacks one of the lines'):
-        write_parameters.readme(readme().replace(node.end, ''))
-
-
-def test_launch_arguments_are_of_parameters_and_told_in_the_readme():
+def test_launch_arguments_are_of_parameters_and_told_in_the_docs():
     assert set(overrides()) <= set(PARAMETERS)
     calls = [node for node in ast.walk(launch_file()) if isinstance(node, ast.Call)]
     declared = [c for c in calls if getattr(c.func, 'id', '') == 'DeclareLaunchArgument']
     fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
     table = value_of('ARGUMENTS')
     fixed |= {ast.literal_eval(key) for key in table.keys}
-    told = re.search(r'The launch arguments (.*?) set the usual ones', readme(), re.DOTALL)
+    text = (ROOT / 'docs' / 'interface.md').read_text()
+    told = re.search(r'The launch arguments (.*?) set the usual ones', text, re.DOTALL)
     cameras = set(PRESETS)
     assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides()) | cameras
 
