@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import write_parameters
 import yaml
+from launch_arguments import launch_arguments, overrides, value_of
 from write_parameters import NODES, OBJECTS_3D, TRACKER, WEB
 
 from tam_ros.options import options_of
@@ -19,7 +20,6 @@ from tam_ros.ros.parameters import PARAMETERS, PREFIXES, NodeOptions
 from tam_ros.ros.web import PARAMETERS_WEB
 
 ROOT = Path(__file__).parents[2]
-LAUNCH_FILE = ROOT / 'launch' / 'track.launch.py'
 WRITE = 'run make parameters'
 
 
@@ -30,27 +30,6 @@ def flat(parameters: dict, prefix: str = '') -> dict:
         inner = isinstance(value, dict)
         named |= flat(value, f'{prefix}{name}.') if inner else {prefix + name: value}
     return named
-
-
-def launch_file() -> ast.Module:
-    return ast.parse(LAUNCH_FILE.read_text())
-
-
-def _assigns(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == name
-
-
-def value_of(name: str) -> ast.expr:
-    """Return what is assigned to a name of the launch file."""
-    (value,) = [node.value for node in launch_file().body if _assigns(node, name)]
-    return value
-
-
-def overrides() -> tuple[str, ...]:
-    """Return the parameters that have a launch argument of their own."""
-    values = [n.value for n in launch_file().body if isinstance(n, ast.Assign)]
-    (names,) = [ast.literal_eval(v) for v in values if isinstance(v, ast.Tuple)]
-    return names
 
 
 @pytest.mark.parametrize('node', NODES, ids=lambda node: node.path.stem)
@@ -100,15 +79,10 @@ def test_an_option_that_changes_changes_the_files(monkeypatch):
 
 def test_launch_arguments_are_of_parameters_and_told_in_the_docs():
     assert set(overrides()) <= set(PARAMETERS)
-    calls = [node for node in ast.walk(launch_file()) if isinstance(node, ast.Call)]
-    declared = [c for c in calls if getattr(c.func, 'id', '') == 'DeclareLaunchArgument']
-    fixed = {c.args[0].value for c in declared if isinstance(c.args[0], ast.Constant)}
-    table = value_of('ARGUMENTS')
-    fixed |= {ast.literal_eval(key) for key in table.keys}
     text = (ROOT / 'docs' / 'interface.md').read_text()
     told = re.search(r'The launch arguments (.*?) set the usual ones', text, re.DOTALL)
     cameras = set(PRESETS)
-    assert set(re.findall(r'`(\w+)`', told.group(1))) == fixed | set(overrides()) | cameras
+    assert set(re.findall(r'`(\w+)`', told.group(1))) == launch_arguments() | cameras
 
 
 def test_rviz_shows_what_is_published_and_moves_with_the_namespace():
