@@ -18,7 +18,7 @@ FOLDERS = ('docs', 'benchmark', 'training', 'demo', 'tam_ros', 'test')
 PAGES = [*ROOT.glob('*.md'), *(path for name in FOLDERS for path in ROOT.glob(f'{name}/**/*.md'))]
 SHELL = ('', 'bash')  # languages of blocks that hold commands
 VARIABLE = re.compile(r'(\w+)="(.*)"')
-INLINE = re.compile(r'(\w+=\S+ )*(ros2|make|pip|python3?|docker|ssh|tam_\w+) \S.*')
+INLINE = re.compile(r'(\w+=\S+ )*((ros2|make|pip|python3?|docker|ssh|tam_\w+) \S.*|[\w/]+\.sh)')
 TOOL = re.compile(r'ros2( [a-z]+){1,2}|pip install')  # named, not to be typed like that
 
 
