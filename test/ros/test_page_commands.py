@@ -10,17 +10,19 @@ from dataclasses import dataclass
 import pytest
 from locator import Locator
 from page_commands import BY_HAND, WrongCommand, by_hand, check_command, check_options
-from pages import PAGES, ROOT, Command, commands
+from pages import PAGES, ROOT, Command, commands, tokens
+from programs import LONG_S
 from rclpy.action import get_action_names_and_types
 from tracker import SMALL
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
-TABLES = {'docs/interface.md': 'tam', 'docs/3d.md': 'objects_3d'}
+NODES = {'tam': 'docs/interface.md', 'objects_3d': 'docs/3d.md'}  # and where their tables are
+FOLDERS = {'in': 'msg', 'out': 'msg', 'srv': 'srv', 'action': 'action'}  # of types
 
 
 @dataclass
 class RunningGraph:
-    """What nodes have, as others see it."""
+    """What a node has, as others see it."""
 
     services: dict[str, list[str]]
     """The types of each, by name."""
@@ -29,30 +31,48 @@ class RunningGraph:
     actions: dict[str, list[str]]
     """Likewise."""
 
+    def __iter__(self):
+        """Go through all names."""
+        return iter({*self.services, *self.topics, *self.actions})
 
-def seen_by(robot, awaited: str) -> RunningGraph:
-    """Return what there is, once a service that is awaited is."""
-    node = robot.node
-    robot.wait(lambda: awaited in dict(node.get_service_names_and_types()), awaited)
-    return RunningGraph(
-        dict(node.get_service_names_and_types()),
-        dict(node.get_topic_names_and_types()),
-        dict(get_action_names_and_types(node)),
-    )
+
+def rows_of(node: str) -> list[tuple[str, str, str]]:
+    """Return kind, name and type of what the page of a node says that it has."""
+    row = re.compile(r'^\| (\w+) \| `(/[\w/]+)`.*? \| `(\w+)/(\w+)` \|', re.MULTILINE)
+    rows = row.findall((ROOT / NODES[node]).read_text())
+    return [
+        (kind, name, f'{package}/{FOLDERS[kind]}/{type_}') for kind, name, package, type_ in rows
+    ]
+
+
+def seen_by(robot, node: str) -> RunningGraph:
+    """Return what there is, once all is there that the page says, or after a long time."""
+
+    def see() -> RunningGraph:
+        return RunningGraph(
+            dict(robot.node.get_service_names_and_types()),
+            dict(robot.node.get_topic_names_and_types()),
+            dict(get_action_names_and_types(robot.node)),
+        )
+
+    awaited = {name for _, name, _ in rows_of(node)}
+    awaited |= {'/tam/change_state'} if node == 'tam' else set()
+    robot.spin_until(lambda: awaited <= set(see()), LONG_S)
+    return see()
 
 
 @pytest.fixture(scope='module')
 def graph(start_tracker) -> RunningGraph:
-    """The tracker, as it runs."""
-    return seen_by(start_tracker(**SMALL).robot, '/tam/discover')
+    """The tracker's, as it runs."""
+    return seen_by(start_tracker(**SMALL).robot, 'tam')
 
 
 @pytest.fixture(scope='module')
 def graph_3d(tmp_path_factory) -> RunningGraph:
-    """The node objects_3d, as it runs."""
+    """That of objects_3d, as it runs."""
     locator = Locator(tmp_path_factory.mktemp('node'))
     locator.program.wait_for_log('ready:')
-    yield seen_by(locator.robot, '/tam/set_target')
+    yield seen_by(locator.robot, 'objects_3d')
     locator.close()
 
 
@@ -115,19 +135,21 @@ def test_a_program_without_a_command_line_is_no_program_with_options():
         check_options(ROOT / 'tam_ros' / 'paths.py', [])
 
 
-@pytest.mark.parametrize(('page', 'node'), TABLES.items())
-def test_tables_of_topics_and_services_are_those_of_the_node(page, node, graph, graph_3d):
-    there = graph if node == 'tam' else graph_3d
-    text = (ROOT / page).read_text()
-    rows = re.findall(r'^\| (\w+) \| `(/[\w/]+)`.*? \| `(\w+)/(\w+)` \|', text, re.MULTILINE)
-    folders = {'in': 'msg', 'out': 'msg', 'srv': 'srv', 'action': 'action'}
+@pytest.mark.parametrize('node', NODES)
+def test_tables_of_topics_and_services_are_those_of_the_node(node, graph, graph_3d):
+    there = {'tam': graph, 'objects_3d': graph_3d}[node]
     of_kind = {'srv': there.services, 'action': there.actions}
-    for kind, name, package, type_name in rows:
-        types = of_kind.get(kind, there.topics).get(name, [])
-        assert types == [f'{package}/{folders[kind]}/{type_name}'], name
-    own = {name for names in (there.services, there.topics, there.actions) for name in names}
-    own = {name for name in own if name.startswith('/tam/') and not is_standard(name, node)}
-    assert own <= {name for _, name, *_ in rows}
+    for kind, name, type_name in rows_of(node):
+        assert of_kind.get(kind, there.topics).get(name) == [type_name], name
+    own = {name for name in there if name.startswith('/tam/') and not is_standard(name, node)}
+    assert own <= {name for _, name, _ in rows_of(node)}
+
+
+def test_names_on_the_pages_are_those_of_the_nodes(graph, graph_3d):
+    spans = {t.content for page in PAGES for t in tokens(page) if t.type == 'code_inline'}
+    told = {span for span in spans if re.fullmatch(r'/tam/[\w/]+', span)}
+    assert '/tam/objects' in told
+    assert told <= {*graph, *graph_3d}
 
 
 def is_standard(name: str, node: str) -> bool:
