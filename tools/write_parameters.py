@@ -112,7 +112,7 @@ def _page_section(node: NodeParameters) -> str:
 
 
 def _file_section(group: type, prefix: str) -> str:
-    lines = [f'{INDENT}# -- {_title(group)}\n']
+    lines = [f'{INDENT}# -- {_title(group)}.\n']
     indent = INDENT
     if prefix:
         lines.append(f'{INDENT}{prefix.rstrip(".")}:\n')
@@ -143,13 +143,13 @@ def _table(group: type, prefix: str) -> str:
         f'| {described.description} |\n'
         for name, described in options_of(group).items()
     )
-    return f'{_title(group)}\n\n{TABLE_HEAD}{"".join(rows)}'
+    return f'### {_title(group)}\n\n{TABLE_HEAD}{"".join(rows)}'
 
 
 def _title(group: type) -> str:
     """Return what a group's options are about: the first sentence of its docstring."""
     first = (group.__doc__ or '').partition('\n')[0]
-    return first.partition(';')[0].rstrip('.') + '.'
+    return first.partition(';')[0].rstrip('.')
 
 
 def _notes(described: Option) -> str:
