@@ -156,9 +156,9 @@ def interface(kind: str) -> Any:
     return getattr(import_module(f'{package}.{folder}'), name)
 
 
-def fill(message: Any, text: str = '{}') -> None:
-    """Set fields of a message from YAML, as ros2 does; raises WrongCommand."""
-    _fill(message, yaml.safe_load(text))
+def fill(message: Any, text: str = '{}') -> Any:
+    """Set fields of a message from YAML, as ros2 does, and return it; raises WrongCommand."""
+    return _fill(message, yaml.safe_load(text))
 
 
 def _fill(message: Any, values: Mapping[str, Any]) -> Any:

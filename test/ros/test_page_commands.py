@@ -7,13 +7,17 @@ import re
 import shlex
 from dataclasses import dataclass
 
+import cv2
 import pytest
 from locator import Locator
-from page_commands import BY_HAND, WrongCommand, by_hand, check_command, check_options
+from offline_runs import first_frames
+from page_commands import BY_HAND, WrongCommand, by_hand, check_command, check_options, fill
 from pages import PAGES, ROOT, Command, commands, tokens
 from programs import LONG_S
 from rclpy.action import get_action_names_and_types
-from tracker import SMALL
+from tracker import SMALL, Tracker
+
+from tam_ros.srv import AddPrompt
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 NODES = {'tam': 'docs/interface.md', 'objects_3d': 'docs/3d.md'}  # and where their tables are
@@ -62,14 +66,20 @@ def seen_by(robot, node: str) -> RunningGraph:
 
 
 @pytest.fixture(scope='module')
-def graph(start_tracker) -> RunningGraph:
-    """The tracker's, as it runs."""
-    return seen_by(start_tracker(**SMALL).robot, 'tam')
+def tracker(start_tracker) -> Tracker:
+    """A node that runs."""
+    return start_tracker(**SMALL)
+
+
+@pytest.fixture(scope='module')
+def graph(tracker) -> RunningGraph:
+    """What it has."""
+    return seen_by(tracker.robot, 'tam')
 
 
 @pytest.fixture(scope='module')
 def graph_3d(tmp_path_factory) -> RunningGraph:
-    """That of objects_3d, as it runs."""
+    """What objects_3d has, as it runs."""
     locator = Locator(tmp_path_factory.mktemp('node'))
     locator.program.wait_for_log('ready:')
     yield seen_by(locator.robot, 'objects_3d')
@@ -128,6 +138,17 @@ WRONG = {
 def test_what_cannot_work_is_refused(line, graph):
     with pytest.raises(WrongCommand, match=re.escape(WRONG[line])):
         check_command(tuple(shlex.split(line)), graph)
+
+
+def test_prompts_of_the_readme_start_objects_in_the_clip_of_the_demo(tracker):
+    tracker.show(cv2.cvtColor(first_frames(1)[0], cv2.COLOR_BGR2RGB))
+    calls = [c.words for c in commands(ROOT / 'README.md') if '/tam/add_prompt' in c.words]
+    answers = [
+        tracker.robot.call(AddPrompt, '/tam/add_prompt', fill(AddPrompt.Request(), words[-1]))
+        for words in calls
+    ]
+    assert [answer.object.label for answer in answers] == ['mug', 'bottle'], answers
+    assert all(answer.success and answer.object.score > 0.7 for answer in answers)
 
 
 def test_a_program_without_a_command_line_is_no_program_with_options():
