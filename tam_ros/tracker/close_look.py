@@ -1,6 +1,7 @@
-"""A close look at small things: a prompt is decoded again in a window around it, enlarged.
+"""A close look at what is prompted: a prompt is decoded again in a window around it, enlarged.
 
-Squeezed to the network's square, a small thing has few cells of its masks, or none. Looking
+Squeezed to the network's square, a small thing has few cells of its masks, or none: what the
+window shows counts instead. Of other boxes, small networks give the mean of both answers. Looking
 closely encodes one more image for a prompt; frames cost no more than a copy of their image.
 """
 
@@ -22,7 +23,7 @@ from tam_ros.prompts import OBJECT, Prompt, network_points, prompt_inside
 from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.track import Frame, PromptAnswer
-from tam_ros.tracker.window import Box, Window
+from tam_ros.tracker.window import Window, resample
 
 SMALL = 0.15  # of the image's width and height: how long what is looked at closely may be
 MARGIN = 3.0  # side of the window, in longer sides of what is prompted
@@ -30,6 +31,10 @@ LEAST_SIDE = 64  # of the window in pixels: something of the background must be 
 CLICK_WINDOW = 0.25  # side of the window around clicks, as a part of the image's longer side
 MOST_FILLED = 0.1  # part of that which the answer may fill: larger things are seen at a first look
 LEAST_GAIN = 0.05  # in predicted IoU over a first answer that is not small
+HALF = 0.5  # side of the window around other boxes, as a part of the image's
+ROOM = 1.3  # side of that window at least, in sides of the box
+LARGEST = 0.8  # part of the image that this window shows at most: else it shows nothing new
+CERTAIN = 1 - 1e-6  # of 2 p - 1: how near to that a mean may come
 
 
 class CloseLook:
@@ -50,23 +55,43 @@ class CloseLook:
         if self._engine.spec.mode == 'benchmark':
             return answer
         window = choose_window(frame, answer, former)
-        if window is None or frame.image_rgb is None:
-            return answer
-        box = window.pixels(frame.size_wh)
-        decoded = self._decode(window.cut(frame.image_rgb), box, answer.prompt, former)
-        logits = fill_small_holes(decoded.logits[0])
-        found = replace(answer.observation, logits=logits, window=window).upsampled(frame.size_wh)
+        if window is None:
+            return self._look_again(frame, answer, former)
+        decoded = self._decode(frame, window, answer.prompt, former)
+        found = _seen_in(window, decoded.logits[0], frame, answer)
         if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
             return answer
         if _is_ambiguous(answer.prompt, former) and not _is_better(decoded, answer):
             return answer
-        return self._put_back(frame, answer, decoded, found)
+        scores = float(decoded.presence_logits[0]), float(decoded.predicted_ious[0])
+        answer = replace(answer, pointer=decoded.pointers[[0]])
+        return self._put_back(frame, answer, found, *scores)
+
+    def _look_again(
+        self, frame: Frame, answer: PromptAnswer, former: Observation | None
+    ) -> PromptAnswer:
+        """Return the mean of the answer to a box and of another one in half the image around it.
+
+        Two looks err less than one. Only for small networks: others answer as published.
+        """
+        window = choose_half(frame, answer.prompt, former) if self._engine.spec.matches else None
+        if window is None:
+            return answer
+        decoded, seen = self._decode(frame, window, answer.prompt, None), answer.observation
+        both = resample(seen.logits, seen.window, window), decoded.logits[0]
+        found = _seen_in(window, mean_logits(*both), frame, answer)
+        if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
+            return answer
+        return self._put_back(frame, answer, found, seen.presence_logit, seen.predicted_iou)
 
     def _decode(
-        self, image_rgb: np.ndarray, box: Box, prompt: Prompt, former: Observation | None
+        self, frame: Frame, window: Window, prompt: Prompt, former: Observation | None
     ) -> Decoded:
-        """Decode a prompt in a box, whose (h, w, 3) image is mostly brought to more pixels."""
-        spec, size_wh = self._engine.spec, (box[2] - box[0], box[3] - box[1])
+        """Decode a prompt in a window, whose image is mostly brought to more pixels."""
+        assert frame.image_rgb is not None  # windows are chosen only where there is one
+        spec, image_rgb = self._engine.spec, window.cut(frame.image_rgb)
+        box = window.pixels(frame.size_wh)
+        size_wh = box[2] - box[0], box[3] - box[1]
         points, labels = network_points(prompt_inside(prompt, box), size_wh, spec.image_size)
         refined = None
         if former and former.fine:
@@ -78,7 +103,12 @@ class CloseLook:
             return decode_mask(self._engine, features, None, prompts)
 
     def _put_back(
-        self, frame: Frame, answer: PromptAnswer, decoded: Decoded, fine: LogitCrop
+        self,
+        frame: Frame,
+        answer: PromptAnswer,
+        fine: LogitCrop,
+        presence_logit: float,
+        predicted_iou: float,
     ) -> PromptAnswer:
         """Return the answer with the mask of a close look, as the whole frame's cells hold it."""
         spec = self._engine.spec
@@ -86,11 +116,11 @@ class CloseLook:
         seen = replace(
             answer.observation,
             logits=logits_of_mask(mask, spec.mask_side),
-            presence_logit=float(decoded.presence_logits[0]),
-            predicted_iou=float(decoded.predicted_ious[0]),
+            presence_logit=presence_logit,
+            predicted_iou=predicted_iou,
             fine=fine,
         )
-        return replace(answer, observation=seen, pointer=decoded.pointers[[0]])
+        return replace(answer, observation=seen)
 
 
 def choose_window(
@@ -117,6 +147,30 @@ def choose_window(
     if not _is_small(box, size):
         return None
     return _square(box, max(MARGIN * (box[1] - box[0]).max(), LEAST_SIDE), size)
+
+
+def choose_half(frame: Frame, prompt: Prompt, former: Observation | None) -> Window | None:
+    """Return the half of a frame, or more, around a new box; None where that shows nothing new."""
+    if frame.image_rgb is None or former is not None or prompt.box_xyxy is None:
+        return None
+    on_object = prompt.points_xy[prompt.point_labels == OBJECT]
+    box = _around(np.reshape(prompt.box_xyxy, (2, 2)), on_object, on_object + 1)
+    size = np.array(frame.size_wh)
+    part = max(HALF, float((ROOM * (box[1] - box[0]) / size).max()))
+    return Window.around(box.mean(0), np.ceil(part * size), size) if part <= LARGEST else None
+
+
+def mean_logits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the logits of the mean of the probabilities that logits of one shape stand for."""
+    return 2 * np.arctanh(np.clip((np.tanh(a / 2) + np.tanh(b / 2)) / 2, -CERTAIN, CERTAIN))
+
+
+def _seen_in(
+    window: Window, logits: np.ndarray, frame: Frame, answer: PromptAnswer
+) -> LogitCrop | None:
+    """Return (m, m) logits over a window in pixels of the image, holes filled."""
+    seen = replace(answer.observation, logits=fill_small_holes(logits), window=window)
+    return seen.upsampled(frame.size_wh)
 
 
 def _is_ambiguous(prompt: Prompt, former: Observation | None) -> bool:

@@ -11,6 +11,7 @@ from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.masks import LogitCrop, label_image, logits_inside
 from tam_ros.prompts import Prompt, PromptError, prompt_inside
 from tam_ros.tracker.association import Detection, DetectionAssociation
+from tam_ros.tracker.close_look import mean_logits
 from tam_ros.tracker.options import DetectionOptions, SessionOptions
 from tam_ros.tracker.session import Session
 from tam_ros.tracker.window import WHOLE
@@ -171,6 +172,54 @@ def test_frames_and_large_boxes_are_encoded_once(fake):
 )
 def test_what_is_small_is_encoded_once_more(fake, prompt, encoded):
     assert encodings_of(fake, prompt) == encoded
+
+
+@pytest.fixture
+def small_fake(fake):
+    """It matches frames, as small networks do."""
+    fake.spec = replace(fake.spec, matches=True)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ('box', 'encoded'),
+    [
+        ((100, 100, 300, 200), 1),
+        ((100, 100, 493, 200), 1),
+        ((100, 100, 494, 200), 0),  # 1.3 times that is more than 0.8 of the image
+        ((100, 100, 300, 396), 0),
+    ],
+)
+def test_small_networks_look_twice_at_boxes_in_half_the_image(small_fake, box, encoded):
+    assert encodings_of(small_fake, Prompt(box_xyxy=box)) == encoded
+
+
+def test_refined_boxes_are_not_looked_at_again(small_fake):
+    session = session_on(small_fake, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    session.add_prompt(Prompt(box_xyxy=(100, 100, 300, 200)))
+    small_fake.stages()
+    session.add_prompt(Prompt([[200, 150]]), object_id=1)
+    assert 'encode_image' not in small_fake.stages()
+
+
+def test_the_mean_of_two_looks_is_that_of_their_probabilities():
+    logits = np.float32([[-40, 0.3], [2, 40]]), np.float32([[-40, 1.5], [-1, 40]])
+    mean = 1 / (1 + np.exp(-mean_logits(*logits)))
+    np.testing.assert_allclose(mean, sum(1 / (1 + np.exp(-x)) for x in logits) / 2, atol=1e-5)
+
+
+def test_a_second_look_that_finds_nothing_leaves_the_first(small_fake):
+    session = session_on(small_fake, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    decode, answers = small_fake.decode_mask, iter([False, True])
+
+    def decode_absent(*given):
+        decoded = decode(*given)
+        return replace(decoded, presence_logits=[-1.0]) if next(answers) else decoded
+
+    small_fake.decode_mask = decode_absent
+    seen = session.add_prompt(Prompt(box_xyxy=(100, 100, 300, 200))).observation
+    assert seen.fine is None
+    assert seen.presence_logit == 5
 
 
 @pytest.mark.parametrize('roi', ['auto', 'off'])
