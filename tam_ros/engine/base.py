@@ -57,6 +57,8 @@ class EngineSpec:
     """Whether every new size of a batch takes long when it first comes."""
     resampling: Resampling = 'bicubic'
     """How images are brought to the input's size; see `preprocess`."""
+    matches: bool = False
+    """Whether frames are matched with remembered ones: `matched` of plans is read."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,8 @@ class MemoryPlan:
     pointer_slots: np.ndarray
     """(B, P) pointer slots of the store."""
     matched: np.ndarray
-    """(B, 2) slots of the newest prompted memory and of the newest of all, for networks that
-    match a frame with a remembered one."""
+    """(B, 2) slots of a memory of long ago, which is the newest prompted one or a landmark, and of
+    the newest of all, for networks that match a frame with remembered ones."""
     matched_frames: np.ndarray
     """(B, 2) numbers of the images that those remember, equal for the same image: a frame, or a
     part of one."""

@@ -108,6 +108,7 @@ class OnnxEngine:
             runtime=f'ONNX Runtime {onnxruntime.__version__}, {self.manifest.precision}',
             static_shapes=self._static,
             resampling=self.manifest.resampling,
+            matches=self.manifest.dense_tokens > 0,
         )
 
     def _load_graphs(self, folder: Path, threads: int) -> dict[str, Graph]:

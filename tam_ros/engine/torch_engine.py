@@ -177,8 +177,7 @@ class TorchEngine:
 
     fused: merge linear layers first, and pack them (exact up to rounding). Takes ownership of the
     network. On a CPU the process keeps the memory that it frees from then on. Load and call it in
-    one and the same thread there: once another computes too, the OpenMP helpers of both outnumber
-    the cores and sleep between any two steps.
+    one and the same thread there: with two, OpenMP helpers outnumber cores and sleep at each step.
     """
 
     def __init__(
@@ -207,6 +206,7 @@ class TorchEngine:
             weights=weights,
             runtime=f'PyTorch {torch.__version__}, {precision}',
             resampling=config.resampling,
+            matches=config.dense_tokens > 0,
         )
 
     @torch.inference_mode()

@@ -17,7 +17,7 @@ from tam_ros.networks import EdgeTAMConfig
 
 SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance
-HINTS = 2  # remembered frames that are matched: the newest prompted one, and the newest
+HINTS = 2  # remembered frames that are matched: one of long ago, and the newest
 PRIOR_WIDTH = 16
 SMALLEST_SHARE = 1e-3
 

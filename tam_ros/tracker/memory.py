@@ -1,8 +1,9 @@
 """What an object remembers and where: numbers only, never tensors.
 
 Prompted frames are kept first to last up to a limit. Of tracked frames a policy says what is
-kept and what is attended to (see `policies`). An index is the number of a frame, a slot a place
-in the object's row of the store, and an age what the network is told of when a memory was made.
+kept and what is attended to (see `policies`); for networks that match frames, landmarks are kept
+besides. An index is the number of a frame, a slot a place in the object's row of the store, and an
+age what the network is told of when a memory was made.
 """
 
 import itertools
@@ -15,6 +16,8 @@ from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.window import WHOLE, Window
 
 RECENT_POINTERS = 15  # with the first prompted frame's, the 16 pointers of the papers
+LANDMARKS = 2  # the older one is matched, the newer one takes its place
+LANDMARK_NS = 500_000_000  # from one to the next
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ class MemoryLimits:
     """Memories of tracked frames: as many as the network can tell apart by age."""
     recent_pointers: int = RECENT_POINTERS
     """Pointers of tracked frames."""
+    landmarks: int = 0
+    """Memories of tracked frames that are kept for longer, to be matched; see `Kept`."""
 
     @property
     def store_size(self) -> StoreSize:
         """What they take up in the store: the prompted frames' slots come first."""
-        return StoreSize(self.prompted + self.recent, self.prompted + self.recent_pointers)
+        memories = self.prompted + self.recent + self.landmarks
+        return StoreSize(memories, self.prompted + self.recent_pointers)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,9 @@ class Kept:
     """At most `recent` of the limits."""
     pointers: tuple[MemoryEntry, ...] = ()
     """At most `recent_pointers` of the limits."""
+    landmarks: tuple[MemoryEntry, ...] = ()
+    """At most `landmarks` of the limits: good memories, LANDMARK_NS apart by the clock, so that
+    objects have the same frames. No policy has a say in them."""
 
     def before(self, frame_index: int) -> 'Kept':
         """Return what is remembered of the frames before one."""
@@ -98,7 +107,7 @@ class Kept:
         def earlier(entries: Sequence[MemoryEntry]) -> tuple[MemoryEntry, ...]:
             return tuple(e for e in entries if e.frame_index < frame_index)
 
-        return Kept(earlier(self.memories), earlier(self.pointers))
+        return Kept(earlier(self.memories), earlier(self.pointers), earlier(self.landmarks))
 
     def narrowed(self, frame_index: int, window: Window) -> tuple['Kept', list[int]]:
         """Return it with the memory of one frame alone, and that one's slot, if it has one."""
@@ -116,6 +125,9 @@ class Recall:
     a prompted frame, and for one that counts as such, timeless."""
     pointers: Sequence[MemoryEntry]
     """Entries whose pointers it attends to; networks are not told their ages."""
+    landmark: MemoryEntry | None = None
+    """A good memory of one to two times LANDMARK_NS ago, or of longer where the object was out of
+    sight; None where there is none."""
 
 
 class Slots(NamedTuple):
@@ -197,7 +209,7 @@ class SinglePathway:
 
     def recall(self, now: int) -> Sequence[Recall]:
         """Return what frame now attends to."""
-        return [self.policy.recall(self.kept, now, self.limits)]
+        return [recall_kept(self.policy, self.kept, now, self.limits)]
 
     def choose(self, frame: DecodedFrame, rows: Sequence[int]) -> Sequence[Choice]:
         """Return the decoder's own answer."""
@@ -208,6 +220,7 @@ class SinglePathway:
         (choice,) = choices
         entry = MemoryEntry.of(choice.observation)
         kept = self.policy.keep(self.kept, entry, self.limits, choice.has_distractor)
+        kept = replace(kept, landmarks=self.kept.landmarks)
         self.kept, slots = place(kept, self.limits)
         return [slots]
 
@@ -267,19 +280,40 @@ class ObjectMemory:
         """Return what frame now attends to, prompted frames first, in each row of a batch."""
         prompted = [(entry, None) for entry in self.prompted]
         return [
-            Recall([*prompted, *tracked.memories], [*self.prompted, *tracked.pointers])
+            Recall(
+                [*prompted, *tracked.memories],
+                [*self.prompted, *tracked.pointers],
+                tracked.landmark,
+            )
             for tracked in self.tracked.recall(now)
         ]
+
+
+def recall_kept(policy: MemoryPolicy, kept: Kept, now: int, limits: MemoryLimits) -> Recall:
+    """Return what frame now attends to by a policy, and the older landmark once there are two."""
+    landmark = kept.landmarks[0] if len(kept.landmarks) == LANDMARKS else None
+    return replace(policy.recall(kept, now, limits), landmark=landmark)
 
 
 def place(kept: Kept, limits: MemoryLimits, beside: Sequence[Kept] = ()) -> tuple[Kept, Slots]:
     """Return what is kept with the new frame in free slots, and these.
 
-    beside: what else is remembered in the same row of the store.
+    A good memory becomes a landmark where one is due. beside: what else is remembered in the same
+    row of the store.
     """
-    memories, slot = _place(kept.memories, limits, [k.memories for k in beside])
+    held = [kept.landmarks, *(k.memories + k.landmarks for k in beside)]
+    memories, slot = _place(kept.memories, limits, held)
     pointers, pointer_slot = _place(kept.pointers, limits, [k.pointers for k in beside])
-    return Kept(memories, pointers), Slots(slot, pointer_slot)
+    landmarks = kept.landmarks
+    if limits.landmarks and slot is not None and _is_due(memories[-1], landmarks):
+        landmarks = (*landmarks, memories[-1])[-limits.landmarks :]
+    return Kept(memories, pointers, landmarks), Slots(slot, pointer_slot)
+
+
+def _is_due(entry: MemoryEntry, landmarks: Sequence[MemoryEntry]) -> bool:
+    """Return whether an entry is to be the next landmark."""
+    last = [e.stamp_ns // LANDMARK_NS for e in landmarks[-1:]]
+    return entry.is_good and entry.stamp_ns // LANDMARK_NS not in last
 
 
 def _place(

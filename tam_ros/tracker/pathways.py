@@ -20,6 +20,7 @@ from tam_ros.tracker.memory import (
     Slots,
     StoreSize,
     place,
+    recall_kept,
 )
 from tam_ros.tracker.window import Window
 
@@ -41,7 +42,7 @@ class BranchRules:
 
     def store_size(self, limits: MemoryLimits) -> StoreSize:
         """Return what the store must hold of each object: of tracked frames, so many times."""
-        memories, pointers = limits.recent, limits.recent_pointers
+        memories, pointers = limits.recent + limits.landmarks, limits.recent_pointers
         return StoreSize(
             limits.prompted + self.most * memories, limits.prompted + self.most * pointers
         )
@@ -97,7 +98,7 @@ class Pathways:
 
     def recall(self, now: int) -> Sequence[Recall]:
         """Return what frame now attends to on each pathway."""
-        return [self.policy.recall(p.kept, now, self.limits) for p in self.pathways]
+        return [recall_kept(self.policy, p.kept, now, self.limits) for p in self.pathways]
 
     def choose(self, frame: DecodedFrame, rows: Sequence[int]) -> Sequence[PathwayChoice]:
         """Return how the object goes on, by the best of all candidates; rows: of the pathways."""
@@ -138,6 +139,7 @@ class Pathways:
         old = choice.pathway.kept
         entry = MemoryEntry.of(choice.observation)
         kept = self.policy.keep(old, entry, self.limits, choice.has_distractor)
+        kept = replace(kept, landmarks=old.landmarks)
         if not choice.is_own:
             kept = replace(kept, pointers=old.pointers)
         beside = [p.kept for i, p in enumerate(self.pathways) if i != index]

@@ -21,7 +21,10 @@ def plan_memories(
     planned = [(row, m, r) for row, m in zip(rows, memories) for r in m.recall(frame_index)]
     recalls = [recall for _, _, recall in planned]
     ages = [[prompted_age if age is None else age for _, age in r.memories] for r in recalls]
-    matched = [(m.prompted[-1], _newest_good(recall)) for _, m, recall in planned]
+    matched = [
+        (_long_ago(m.prompted[-1], recall.landmark, frame_index), _newest_good(recall))
+        for _, m, recall in planned
+    ]
     numbers = _image_numbers([e for pair in matched for e in pair])
     return MemoryPlan(
         rows=np.array([row for row, _, _ in planned], np.int64),
@@ -44,6 +47,16 @@ def _image_numbers(entries: Sequence[MemoryEntry]) -> dict[tuple[int, Window], i
     windows = {_image(e) for e in entries if e.window != WHOLE}
     numbers = {image: -1 - i for i, image in enumerate(sorted(windows, key=repr))}
     return numbers | {_image(e): e.frame_index for e in entries if e.window == WHOLE}
+
+
+def _long_ago(prompted: MemoryEntry, landmark: MemoryEntry | None, now: int) -> MemoryEntry:
+    """Return for frame now the newest prompted entry or a landmark after it, if any, in turns.
+
+    Only a prompt is surely right, a landmark shows what the object has come to look like.
+    """
+    if landmark is None or landmark.frame_index < prompted.frame_index:
+        return prompted
+    return landmark if now % 2 else prompted
 
 
 def _newest_good(recall: Recall) -> MemoryEntry:

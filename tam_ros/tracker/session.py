@@ -22,7 +22,7 @@ from tam_ros.prompts import (
 from tam_ros.tracker.continuity import Arrival, Continuity, Decision, Step
 from tam_ros.tracker.history import History
 from tam_ros.tracker.late import LateTracks
-from tam_ros.tracker.memory import MemoryLimits, MemoryPolicy
+from tam_ros.tracker.memory import LANDMARKS, MemoryLimits, MemoryPolicy
 from tam_ros.tracker.objects import TrackedObjects
 from tam_ros.tracker.options import SessionOptions
 from tam_ros.tracker.policies import FifoPolicy
@@ -64,7 +64,9 @@ class Session:
         self.options = options or SessionOptions()
         self._engine = engine
         policy = policy or FifoPolicy()
-        limits = MemoryLimits(max_prompted_frames, engine.spec.recent_memories)
+        spec = engine.spec
+        landmarks = LANDMARKS if spec.matches else 0
+        limits = MemoryLimits(max_prompted_frames, spec.recent_memories, landmarks=landmarks)
         self.tracked = TrackedObjects(max_objects, limits, policy)
         self._store = engine.allocate_store(self.tracked.capacity, *policy.store_size(limits))
         self.clock = clock

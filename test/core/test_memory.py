@@ -1,14 +1,21 @@
 """What an object remembers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from decoded import GONE, ages, decoded, pointer_slots, seen_in, track
+from fake_engine import FakeEngine
 
+from tam_ros.prompts import Prompt
 from tam_ros.tracker.memory import MemoryLimits, ObjectMemory
 from tam_ros.tracker.planning import plan_memories
-from tam_ros.tracker.policies import FifoPolicy, QualityPolicy
+from tam_ros.tracker.policies import POLICIES, FifoPolicy, QualityPolicy, make_policy
+from tam_ros.tracker.session import Session
 
 LIMITS = MemoryLimits(prompted=4, recent=6)
+MATCHED = MemoryLimits(prompted=4, recent=6, landmarks=2)
+HALF_S = 13  # frames, of 25 a second: landmarks are 13 or 12 apart
 
 
 def tracked(frames: int, prompts=(0,), limits=LIMITS) -> ObjectMemory:
@@ -121,3 +128,102 @@ def test_masks_are_carried_from_the_newest_frame_that_is_good(policy, unfit):
     assert plan_memories([0], [memory], 3).matched_frames.tolist() == [[0, 1]]
     memory.add_prompted(seen_in(3))
     assert plan_memories([0], [memory], 4).matched_frames.tolist() == [[3, 3]]
+
+
+# -- landmarks --------------------------------------------------------------------------------
+
+
+def matched(memory: ObjectMemory, now: int) -> list[int]:
+    """Return the numbers of the frames that frame now is matched with."""
+    return plan_memories([0], [memory], now).matched_frames[0].tolist()
+
+
+def test_a_frame_of_half_a_second_ago_is_matched_in_turns_with_the_prompted_one():
+    memory = tracked(1, limits=MATCHED)
+    for index in range(1, 200):
+        long_ago, newest = matched(memory, index)
+        assert newest == index - 1
+        if index % 2 and index > HALF_S:
+            assert HALF_S - 1 <= index - long_ago <= 2 * HALF_S
+        else:
+            assert long_ago == 0
+        track(memory, index)
+
+
+def test_no_frame_is_matched_for_longer_where_networks_match_none():
+    assert [matched(tracked(now), now)[0] for now in range(1, 60)] == [0] * 59
+
+
+def test_objects_have_the_same_landmarks_whenever_they_were_prompted():
+    young, old = FifoPolicy().make_memory(MATCHED), tracked(60, limits=MATCHED)
+    young.add_prompted(seen_in(4))
+    for index in range(5, 60):
+        track(young, index)
+    assert matched(young, 61)[0] == matched(old, 61)[0] > 4
+
+
+def test_frames_without_the_object_are_no_landmarks():
+    memory = tracked(40, limits=MATCHED)
+    before = matched(memory, 41)
+    for index in range(40, 200):
+        track(memory, index, **GONE)
+    assert matched(memory, 201)[0] == before[0] > 0
+
+
+def test_a_prompt_takes_the_place_of_landmarks_before_it():
+    memory = tracked(50, limits=MATCHED)
+    memory.add_prompted(seen_in(50))
+    for index in range(51, 51 + HALF_S):
+        assert matched(memory, index)[0] == 50
+        track(memory, index)
+    for index in range(51 + HALF_S, 53 + 3 * HALF_S):
+        track(memory, index)
+    assert matched(memory, index + index % 2 + 1)[0] > 50
+
+
+def test_a_prompt_on_an_earlier_frame_drops_landmarks_since():
+    memory = tracked(60, limits=MATCHED)
+    assert matched(memory, 61)[0] == 38
+    memory.add_prompted(seen_in(20))
+    for index in range(21, 60):
+        assert matched(memory, index)[0] >= 20
+        track(memory, index)
+
+
+@pytest.mark.parametrize('name', POLICIES)
+def test_landmarks_are_never_overwritten(name):
+    policy = make_policy(name)
+    memory, size = policy.make_memory(MATCHED), policy.store_size(MATCHED)
+    memory.add_prompted(seen_in(0))
+    written = {0: 0}  # frame by slot
+    for index in range(1, 300):
+        for slots in track(memory, index, has_distractor=index % 40 == 1):
+            if slots.memory is not None:
+                written[slots.memory] = index
+        plan = plan_memories([0], [memory], index + 1)
+        for slots, frames in zip(plan.matched, plan.matched_frames):
+            assert [written[slot] for slot in slots] == frames.tolist()
+    assert max(written) < size.memories
+    assert plan_memories([0], [memory], 301).matched_frames[0, 0] > 260
+
+
+def matched_at_half_a_minute(engine) -> list[list[int]]:
+    """Return the frames that each of two objects is matched with, of 10 a second, after 300."""
+    session, image = Session(engine), np.zeros((240, 320, 3), np.uint8)
+    for t in range(300):
+        session.step(image, t * 100_000_000)
+        if t in (0, 7):
+            session.add_prompt(Prompt(points_xy=[[40 + 20 * t, 40]]))
+    plans = [call.plan for call in engine.calls if call.stage == 'attend_memory']
+    return [plan.matched_frames.tolist() for plan in plans[-2:]]
+
+
+def test_networks_that_match_frames_see_one_of_half_a_second_ago_in_turns():
+    engine = FakeEngine()
+    engine.spec = replace(engine.spec, matches=True)
+    prompted, landmark = [[0, 297], [7, 297]], [[290, 298], [290, 298]]
+    assert matched_at_half_a_minute(engine) == [prompted, landmark]
+
+
+def test_other_networks_are_shown_the_prompted_frame():
+    assert matched_at_half_a_minute(FakeEngine()) == [[[0, 297], [7, 297]], [[0, 298], [7, 298]]]

@@ -103,7 +103,8 @@ def test_manifest_says_what_was_exported(trained):
     assert manifest.weights == 'tam_nano.safetensors'
     assert manifest.weights_sha256 == EMBEDDED['tam_nano'].sha256
     assert manifest.dense_tokens == 32 * 32
-    assert OnnxEngine(trained).spec.resampling == 'area'
+    spec = OnnxEngine(trained).spec
+    assert (spec.resampling, spec.matches) == ('area', True)
     assert manifest.features == ('top', 'stride8', 'stride4', 'keys')
 
 
