@@ -23,6 +23,7 @@ from tam_ros.offline.prompt_files import Given, prompts_of_options, read_prompt_
 from tam_ros.offline.recording import Recording, open_files
 from tam_ros.offline.results import Results
 from tam_ros.offline.run import Outcome, Run
+from tam_ros.offline.search_options import add_search_arguments, search_of_arguments
 from tam_ros.paths import user_path
 from tam_ros.rgbd_folder import HIGHEST_RATE_HZ
 from tam_ros.tracker.memory_options import MemoryOptions
@@ -60,15 +61,17 @@ def make_parser() -> argparse.ArgumentParser:
             f'--{kind}',
             dest='given',
             action='append',
+            default=[],
             metavar=form,
             type=partial(_given, kind),
             help=f'{what} in the first frame; several may be given',
         )
-    add('--prompts', type=user_path, help='JSON file of prompts, for any frame')
+    add('--prompts', type=user_path, help='JSON file of prompts and searches, for any frame')
     add('--topic', default='', help="of a bag's images (default: the only one)")
     add('--rate', type=_rate_hz, default=0.0, help="frames per second (default: a video's own)")
     add('--restart', action='store_true', help='begin anew, without what is in --out')
     add('--policy', default=MemoryOptions.memory_policy, choices=tuple(POLICIES), help='of memory')
+    add_search_arguments(parser)
     add_engine_arguments(parser)
     return parser
 
@@ -96,7 +99,7 @@ def track_file(args: argparse.Namespace) -> int:
     plan = read_plan(args)
     first = recording.first()
     plan.check(first.size_wh, recording.count if recording.is_counted else None)
-    memory = MemoryOptions(len(plan.object_ids), memory_policy=args.policy)
+    memory = MemoryOptions(plan.max_objects, memory_policy=args.policy)
     _check_room(memory)
     engine = load_engine(engine_choice(args))  # before anything that is there is changed
     identity = _identity(args, recording, first.size_wh)
@@ -105,7 +108,9 @@ def track_file(args: argparse.Namespace) -> int:
         if _is_done(run.what_holds(), results):
             return 0
         with Interruption() as interruption:
-            outcome = run.go(FileTracker(engine, memory), interruption)
+            check = interruption.check
+            tracker = FileTracker(engine, memory, say=tqdm.write, check=check)
+            outcome = run.go(tracker, interruption)
     warnings.summarise()
     return report(outcome, recording, args.out)
 
@@ -141,13 +146,17 @@ def open_recording(args: argparse.Namespace, warn: '_Warnings') -> Recording:
 
 
 def read_plan(args: argparse.Namespace) -> Plan:
-    """Return the prompts that the command line gives; raises PromptError or SourceError."""
-    if bool(args.prompts) == bool(args.given):
-        raise ValueError('say what to track: give --box, --click and --mask, or else --prompts')
-    prompts = read_prompt_file(args.prompts) if args.prompts else prompts_of_options(args.given)
-    if not prompts:
+    """Return what the command line asks to track; raises PromptError or SourceError."""
+    search = search_of_arguments(args)
+    is_prompted = bool(args.prompts) + bool(args.given)
+    if is_prompted > 1 or not (is_prompted or search):
+        raise ValueError(
+            'say what to track: give --box, --click and --mask, or else --prompts; or --discover'
+        )
+    planned = read_prompt_file(args.prompts) if args.prompts else prompts_of_options(args.given)
+    if args.prompts and not planned:
         raise ValueError(f'{args.prompts} has no prompts')
-    return Plan(prompts)
+    return Plan([*planned, search] if search else planned)
 
 
 def _check_room(options: MemoryOptions) -> None:
@@ -156,7 +165,7 @@ def _check_room(options: MemoryOptions) -> None:
     if most is not None and options.max_objects > most:
         raise ValueError(
             f'--policy {options.memory_policy} tracks at most {most} objects, asked for are '
-            f'{options.max_objects}: use another'
+            f'{options.max_objects}: use another, or fewer objects'
         )
 
 

@@ -4,6 +4,10 @@ import signal
 from types import FrameType
 
 
+class StoppedError(Exception):
+    """A signal has come amid a frame, which is then not done."""
+
+
 class Interruption:
     """A context that takes the signals which end a program."""
 
@@ -18,6 +22,11 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise StoppedError if a signal has come; for what may take longer than a frame."""
+        if self.number:
+            raise StoppedError
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.number:

@@ -1,4 +1,4 @@
-"""Prompts for frames to come: what an annotator has planned for which object, when."""
+"""What is planned for frames to come: prompts of an annotator, and searches for objects."""
 
 import contextlib
 import hashlib
@@ -9,8 +9,35 @@ import numpy as np
 
 from tam_ros.offline.recording import SECOND
 from tam_ros.prompts import Prompt, PromptError, check_label, check_prompt
+from tam_ros.tracker.discovery import DiscoveryRequest, check_region
+from tam_ros.tracker.options import DiscoveryOptions
 
 LARGEST_ID = 254  # of 8-bit masks, where 255 is void
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame of a recording; str gives it in words. Raises PromptError for what cannot be."""
+
+    frame: int | None = 0
+    """Its index in the recording; None where there is a stamp."""
+    stamp_ns: int | None = None
+    """A time in the recording, in a bag that of headers: the frame is the nearest."""
+
+    def __post_init__(self) -> None:
+        if self.frame is not None and self.frame < 0:
+            raise PromptError(f'frame {self.frame}: use 0 or more')
+
+    def __str__(self) -> str:
+        if self.stamp_ns is None:
+            return f'frame {self.frame}'
+        return f'stamp {self.stamp_ns / SECOND:g}'
+
+    def is_in(self, index: int, since_ns: int, until_ns: int) -> bool:
+        """Whether it is that frame, to which times after since_ns until until_ns belong."""
+        if self.stamp_ns is None:
+            return self.frame == index
+        return since_ns < self.stamp_ns <= until_ns
 
 
 @dataclass(frozen=True)
@@ -25,85 +52,113 @@ class PlannedPrompt:
     """Without a stamp."""
     label: str = ''
     """A name of the object."""
-    frame: int | None = 0
-    """Its index in the recording; None where there is a stamp."""
-    stamp_ns: int | None = None
-    """A time in the recording, in a bag that of headers: the frame is the nearest."""
+    at: Moment = Moment()
+    """The frame."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.object_id <= LARGEST_ID:
             raise PromptError(f'object {self.object_id}: use 1 to {LARGEST_ID}')
-        if self.frame is not None and self.frame < 0:
-            raise PromptError(f'frame {self.frame}: use 0 or more')
         check_label(self.label)
 
-    @property
-    def when(self) -> str:
-        """The frame or time that it is for, in words."""
-        if self.stamp_ns is None:
-            return f'frame {self.frame}'
-        return f'stamp {self.stamp_ns / SECOND:g}'
-
     def digest(self) -> str:
-        """Return what tells it from other prompts on the same frame."""
+        """Return what tells it from others on the same frame."""
         prompt = self.prompt
         mask = b'' if prompt.mask is None else np.packbits(prompt.mask != 0).tobytes()
         clicks = prompt.points_xy.tolist(), prompt.point_labels.tolist()
         said = self.object_id, self.label, clicks, prompt.box_xyxy
-        return hashlib.sha256(repr(said).encode() + mask).hexdigest()[:16]
+        return _digest(repr(said).encode() + mask)
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """A search for what can be tracked, and its frame. Raises PromptError for what cannot be."""
+
+    source: str
+    """Where the user wrote it, for messages."""
+    request: DiscoveryRequest
+    """For the newest frame; what is found is started."""
+    options: DiscoveryOptions
+    """What counts as found."""
+    at: Moment = Moment()
+    """The frame."""
+
+    def __post_init__(self) -> None:
+        check_label(self.request.label)
+
+    def digest(self) -> str:
+        """Return what tells it from others on the same frame."""
+        return _digest(repr((self.request, self.options)).encode())
+
+
+Planned = PlannedPrompt | PlannedSearch
 
 
 class Plan:
-    """All prompts of a run."""
+    """All prompts and searches of a run."""
 
-    def __init__(self, prompts: Sequence[PlannedPrompt]):
-        """prompts: in the order in which those of one frame are given."""
-        self._prompts = prompts
-        self.object_ids = sorted({planned.object_id for planned in prompts})
+    def __init__(self, planned: Sequence[Planned]):
+        """planned: in the order in which those of one frame are given."""
+        self._planned = planned
+        self._prompts = [each for each in planned if isinstance(each, PlannedPrompt)]
+        self._searches = [each for each in planned if isinstance(each, PlannedSearch)]
+
+    def __len__(self) -> int:
+        return len(self._planned)
+
+    @property
+    def max_objects(self) -> int:
+        """How many objects there may be at most."""
+        found = sum(search.options.max_objects for search in self._searches)
+        prompted = len({planned.object_id for planned in self._prompts})
+        return min(prompted + found, LARGEST_ID)
 
     def check(self, size_wh: tuple[int, int], count: int | None) -> None:
-        """Raise PromptError for a prompt that no frame of that size, or number, could take.
+        """Raise PromptError for what no frame of that size, or number, could take.
 
         count: of frames, if that is certain.
         """
         given = [planned.object_id for planned in self._prompts]
         for planned in self._prompts:
-            is_new = given.count(planned.object_id) == 1
+            is_new = given.count(planned.object_id) == 1 and not self._searches
             with saying(planned):
                 check_prompt(planned.prompt, size_wh, is_new=is_new)
+        for search in self._searches:
+            with saying(search):
+                check_region(search.request.region_xyxy, size_wh)
         if count is not None:
             self.check_end(count)
 
-    def due(self, index: int, since_ns: int, until_ns: int) -> list[PlannedPrompt]:
-        """Return the prompts for a frame, to which times after since_ns until until_ns belong."""
-        return [
-            planned
-            for planned in self._prompts
-            if planned.frame == index
-            or (planned.stamp_ns is not None and since_ns < planned.stamp_ns <= until_ns)
-        ]
+    def due(self, index: int, since_ns: int, until_ns: int) -> list[Planned]:
+        """Return what is for a frame, to which times after since_ns until until_ns belong."""
+        return [each for each in self._planned if each.at.is_in(index, since_ns, until_ns)]
 
     def check_start(self, since_ns: int) -> None:
-        """Raise PromptError for a prompt with a stamp before all frames."""
-        for planned in self._prompts:
-            if planned.stamp_ns is not None and planned.stamp_ns <= since_ns:
+        """Raise PromptError for a stamp before all frames."""
+        for planned in self._planned:
+            stamp_ns = planned.at.stamp_ns
+            if stamp_ns is not None and stamp_ns <= since_ns:
                 with saying(planned):
-                    raise PromptError(f'{planned.when} is before the first frame')
+                    raise PromptError(f'{planned.at} is before the first frame')
 
     def check_end(self, count: int, until_ns: int | None = None) -> None:
-        """Raise PromptError for a prompt that comes after a number of frames, or after a time."""
-        for planned in self._prompts:
-            is_late = planned.frame is not None and planned.frame >= count
-            if planned.stamp_ns is not None and until_ns is not None:
-                is_late = planned.stamp_ns > until_ns
+        """Raise PromptError for what comes after a number of frames, or after a time."""
+        for planned in self._planned:
+            at = planned.at
+            is_late = at.frame is not None and at.frame >= count
+            if at.stamp_ns is not None and until_ns is not None:
+                is_late = at.stamp_ns > until_ns
             if is_late:
                 with saying(planned):
-                    raise PromptError(f'{planned.when} is after the last frame, {count - 1}')
+                    raise PromptError(f'{at} is after the last frame, {count - 1}')
+
+
+def _digest(said: bytes) -> str:
+    return hashlib.sha256(said).hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def saying(planned: PlannedPrompt) -> Iterator[None]:
-    """Have PromptErrors of what is done say which prompt they are about."""
+def saying(planned: Planned) -> Iterator[None]:
+    """Have PromptErrors of what is done say what they are about."""
     try:
         yield
     except PromptError as error:

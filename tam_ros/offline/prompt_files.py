@@ -1,4 +1,4 @@
-"""Prompts as a command line and a JSON file give them."""
+"""Prompts as a command line and a JSON file give them; and a file's searches."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from tam_ros.mask_files import VOID, read_masks
-from tam_ros.offline.plan import LARGEST_ID, PlannedPrompt
+from tam_ros.offline.plan import LARGEST_ID, Moment, Planned, PlannedPrompt
 from tam_ros.offline.recording import SECOND
+from tam_ros.offline.search_options import make_search, read_numbers
 from tam_ros.paths import file_fault, user_path
 from tam_ros.prompts import Prompt, PromptError
 
-KEYS = ('frame', 'stamp', 'object', 'label', 'points', 'point_labels', 'box', 'mask')
+SHOWN = ('points', 'point_labels', 'box', 'mask')  # what is said of one object
+KEYS = ('frame', 'stamp', 'object', 'label', *SHOWN, 'discover')
 
 Given = tuple[str, str]  # box, click or mask, and its text
 
@@ -43,13 +45,7 @@ def prompts_of_options(given: Sequence[Given]) -> list[PlannedPrompt]:
 
 def _of_numbers(kind: str, text: str, object_id: int) -> PlannedPrompt:
     source = f'--{kind} {text}'
-    wanted, example = {'box': (4, 'x0,y0,x1,y1'), 'click': (2, 'x,y')}[kind]
-    try:
-        numbers = [float(part) for part in text.split(',')]
-    except ValueError:
-        numbers = []
-    if len(numbers) != wanted:
-        raise PromptError(f'{source}: use {example}, in pixels')
+    numbers = read_numbers(source, text, {'box': 'x0,y0,x1,y1', 'click': 'x,y'}[kind])
     prompt = Prompt(box_xyxy=numbers) if kind == 'box' else Prompt([numbers])
     return PlannedPrompt(source, object_id, prompt)
 
@@ -74,11 +70,11 @@ def _read_mask(path: Path) -> np.ndarray:
 # -- of a JSON file -------------------------------------------------------------------------
 
 
-def read_prompt_file(path: Path) -> list[PlannedPrompt]:
+def read_prompt_file(path: Path) -> list[Planned]:
     """Return the prompts of a file: a list, or {"prompts": a list}, of objects with `KEYS`.
 
-    A frame is an index, a stamp seconds; a mask is a file beside this one. Raises PromptError or
-    SourceError, which name the prompt.
+    A frame is an index, a stamp seconds; a mask is a file beside this one; what one with
+    `discover` asks for is a search. Raises PromptError or SourceError, which name the prompt.
     """
     fault = file_fault(path)
     if fault:
@@ -93,19 +89,15 @@ def read_prompt_file(path: Path) -> list[PlannedPrompt]:
     return [_of_values(f'{path}: prompt {n}', each, path) for n, each in enumerate(listed, 1)]
 
 
-def _of_values(source: str, values: Any, path: Path) -> PlannedPrompt:
+def _of_values(source: str, values: Any, path: Path) -> Planned:
     try:
         if not isinstance(values, dict):
             raise PromptError(f'{values!r} is no object with keys of {", ".join(KEYS)}')
         _check_keys(values)
-        return PlannedPrompt(
-            source,
-            _whole(values, 'object'),
-            _prompt(values, path),
-            _text(values, 'label'),
-            None if 'stamp' in values else _whole(values, 'frame', 0),
-            _stamp_ns(values),
-        )
+        label, at = _text(values, 'label'), _moment(values)
+        if 'discover' in values:
+            return make_search(source, values['discover'], label, at)
+        return PlannedPrompt(source, _whole(values, 'object'), _prompt(values, path), label, at)
     except PromptError as error:
         raise PromptError(f'{source}: {error}') from error
 
@@ -116,7 +108,10 @@ def _check_keys(values: Mapping[str, Any]) -> None:
         raise PromptError(f'{unknown[0]!r} is unknown: use {", ".join(KEYS)}')
     if 'frame' in values and 'stamp' in values:
         raise PromptError('it has a frame and a stamp: give one of them')
-    if 'object' not in values:
+    shown = [key for key in ('object', *SHOWN) if key in values]
+    if 'discover' in values and shown:
+        raise PromptError(f'it has discover and {shown[0]}: give one of them')
+    if 'discover' not in values and 'object' not in values:
         raise PromptError(f'it names no object: give "object", 1 to {LARGEST_ID}')
 
 
@@ -154,10 +149,10 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _stamp_ns(values: Mapping[str, Any]) -> int | None:
+def _moment(values: Mapping[str, Any]) -> Moment:
     if 'stamp' not in values:
-        return None
+        return Moment(_whole(values, 'frame', 0))
     stamp = values['stamp']
     if isinstance(stamp, bool) or not isinstance(stamp, (int, float)) or not abs(stamp) < 1e10:
         raise PromptError(f'stamp {stamp!r}: use seconds')
-    return round(stamp * SECOND)
+    return Moment(None, round(stamp * SECOND))

@@ -1,17 +1,16 @@
 """A run through a recording: goes over what is done, tracks in the rest, and may stop anywhere."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tqdm import tqdm
 
 from tam_ros.engine.base import EngineError
 from tam_ros.image_files import SourceError
-from tam_ros.masks import MaskCrop
 from tam_ros.offline.file_tracker import FileTracker
-from tam_ros.offline.interruption import Interruption
-from tam_ros.offline.plan import Plan, PlannedPrompt
+from tam_ros.offline.interruption import Interruption, StoppedError
+from tam_ros.offline.plan import Plan, Planned
 from tam_ros.offline.recording import Recording, Shot
 from tam_ros.offline.records import FrameRecord, make_record
 from tam_ros.offline.results import Results
@@ -62,7 +61,8 @@ class Run:
         """Track until the end, a failure or a signal; what is done is whole then."""
         failure = ''
         try:
-            self._go(tracker, interruption)
+            with contextlib.suppress(StoppedError):
+                self._go(tracker, interruption)
         except FAILURES as error:
             failure = str(error)
         failures = [failure, *self._results.close()]
@@ -100,9 +100,9 @@ class Run:
     ) -> None:
         """Draw the frames that are done again, and let the tracker know their objects.
 
-        It sees the frames with prompts, and of each object the last one that showed it, with the
-        mask that was found there. That is what it can know of frames before, but not all that it
-        knew: the frames after may differ from those of a run that was not stopped.
+        It sees the frames with prompts or searches, and of each object the last one that showed
+        it, with the mask that was found there. That is what it can know of frames before, but not
+        all that it knew: the frames after may differ from those of a run that was not stopped.
         """
         last_seen = self._last_seen()
         for record in self._done():
@@ -110,10 +110,10 @@ class Run:
                 return
             shot = self._same(next(shots, None), record)
             self._results.add_again(shot.view, record)
-            prompts = self._due_in(shot)
-            masks = _masks(record, last_seen)
-            if prompts or masks:
-                tracker.recall(shot.view, prompts, masks)
+            due = self._due_in(shot)
+            last = _last_shown(record, last_seen)
+            if due or last:
+                tracker.recall(shot.view, due, record.objects, last)
 
     def _done(self) -> Iterable[FrameRecord]:
         journal = self._results.journal
@@ -145,15 +145,15 @@ class Run:
     # -- the rest ---------------------------------------------------------------------------
 
     def _track(self, tracker: FileTracker, shot: Shot) -> None:
-        prompts = self._due_in(shot)
-        objects = tracker.track(shot.view, prompts)
-        self._results.add(shot.view, make_record(shot, _digests(prompts), objects))
+        due = self._due_in(shot)
+        objects = tracker.track(shot.view, due, is_all=len(due) == len(self._plan))
+        self._results.add(shot.view, make_record(shot, _digests(due), objects))
 
-    def _due_in(self, shot: Shot) -> list[PlannedPrompt]:
+    def _due_in(self, shot: Shot) -> list[Planned]:
         return self._due(shot.view.index, shot.view.time_ns, shot.until_ns)
 
-    def _due(self, index: int, time_ns: int, until_ns: int) -> list[PlannedPrompt]:
-        """Return the prompts for the next frame; raises PromptError for those before the first."""
+    def _due(self, index: int, time_ns: int, until_ns: int) -> list[Planned]:
+        """Return what is for the next frame; raises PromptError for what is before the first."""
         if not index:
             self._since_ns = _start_ns(time_ns, until_ns)
             self._plan.check_start(self._since_ns)
@@ -167,11 +167,11 @@ def _start_ns(time_ns: int, until_ns: int) -> int:
     return 2 * time_ns - until_ns - 1
 
 
-def _digests(prompts: list[PlannedPrompt]) -> tuple[str, ...]:
-    return tuple(planned.digest() for planned in prompts)
+def _digests(due: Sequence[Planned]) -> tuple[str, ...]:
+    return tuple(planned.digest() for planned in due)
 
 
-def _masks(record: FrameRecord, last_seen: Mapping[int, int]) -> dict[int, MaskCrop]:
-    """Return the masks of objects that a record is the last to show, by their numbers."""
-    last = (found for found in record.objects if last_seen.get(found.object_id) == record.index)
-    return {found.object_id: found.mask for found in last if found.mask is not None}
+def _last_shown(record: FrameRecord, last_seen: Mapping[int, int]) -> set[int]:
+    """Return the numbers of objects that a record is the last to show."""
+    ids = (found.object_id for found in record.objects)
+    return {object_id for object_id in ids if last_seen.get(object_id) == record.index}

@@ -6,7 +6,7 @@ Between two batches the frames go on.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,7 @@ class Discovery:
         self._options = options = options or DiscoveryOptions()
         check_label(self._request.label)
         self._on = session.prompted_frame(self._request.stamp_ns)
-        self._region_xyxy = _check_region(self._request.region_xyxy, self._on.frame.size_wh)
+        self._region_xyxy = check_region(self._request.region_xyxy, self._on.frame.size_wh)
         self._resets = session.resets
         self._started = session.clock()
         self._pace = Pace(session.batch_limit(options.batch))
@@ -96,11 +96,14 @@ class Discovery:
             raise PromptError('the tracker was reset during the search: search again')
         return next(self._steps, False)
 
-    def finish(self) -> 'Discovery':
-        """Do all of it at once, while no frame waits, and return itself."""
+    def finish(self, between: Callable[[], None] = lambda: None) -> 'Discovery':
+        """Do all of it at once, while no frame waits, and return itself.
+
+        between: called after each step; what it raises ends the search.
+        """
         self._is_alone = True
         while self.go_on():
-            pass
+            between()
         return self
 
     @property
@@ -237,7 +240,7 @@ class Discovery:
             yield True
 
 
-def _check_region(region_xyxy: Box | None, size_wh: tuple[int, int]) -> Box:
+def check_region(region_xyxy: Box | None, size_wh: tuple[int, int]) -> Box:
     """Return the part of a region that is in the image; raises PromptError."""
     if region_xyxy is None:
         return 0.0, 0.0, float(size_wh[0]), float(size_wh[1])

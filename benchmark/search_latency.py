@@ -1,0 +1,140 @@
+"""What a search costs frames: how old masks are, and how long none come, while one goes on.
+
+A real video comes from `play_video`, the node tracks an object in it as ever, and searches and
+pauses of the same length take turns: the same machine, in the same minutes, for both.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from processes import Program
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import RegionOfInterest
+from tables import print_head, print_row
+
+from tam_ros.msg import TrackedObjectArray
+from tam_ros.ros.conversions import stamp_to_ns
+from tam_ros.srv import AddPrompt, Discover
+
+CLIP = Path(__file__).parents[1] / 'demo' / 'clip' / 'clip.mp4'
+MUG = RegionOfInterest(x_offset=32, y_offset=303, width=90, height=96)  # where the clip begins
+START_S, SETTLE_S = 120.0, 3.0
+
+
+@dataclass
+class Phase:
+    """What came while there was a search, or none."""
+
+    ages_ms: list[float] = field(default_factory=list)
+    """Of each result, from its image's stamp until it came."""
+    gaps_ms: list[float] = field(default_factory=list)
+    """Between each result and the one before it."""
+    seconds: list[float] = field(default_factory=list)
+    """How long each search, or pause, took."""
+
+
+class Listener:
+    """Receives results, each for the phase that is going on."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node('listener')
+        self.phase = Phase()
+        self._last = time.monotonic()
+        self.node.create_subscription(TrackedObjectArray, '/tam/objects', self._receive, 10)
+        self._clients = {
+            kind: self.node.create_client(kind, f'/tam/{name}')
+            for kind, name in ((AddPrompt, 'add_prompt'), (Discover, 'discover'))
+        }
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+
+    def _receive(self, message: TrackedObjectArray) -> None:
+        now, age_ns = time.monotonic(), self.node.get_clock().now().nanoseconds
+        self.phase.ages_ms.append((age_ns - stamp_to_ns(message.header.stamp)) * 1e-6)
+        self.phase.gaps_ms.append((now - self._last) * 1e3)
+        self._last = now
+
+    def listen(self, seconds: float) -> None:
+        """Receive for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.01)
+
+    def await_result(self) -> None:
+        """Receive until there is a result; raises TimeoutError."""
+        end = time.monotonic() + START_S
+        while not self.phase.ages_ms:
+            if time.monotonic() > end:
+                raise TimeoutError(f'the node answered no frame within {START_S:g} s')
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def call(self, kind, request):
+        """Return a service's answer, receiving meanwhile; raises RuntimeError for a refusal."""
+        future = self._clients[kind].call_async(request)
+        while not future.done():
+            self._executor.spin_once(timeout_sec=0.01)
+        if not future.result().success:
+            raise RuntimeError(future.result().message)
+        return future.result()
+
+    @contextmanager
+    def during(self, phase: Phase) -> Iterator[None]:
+        """Have what comes count for a phase."""
+        started, self.phase = time.monotonic(), phase
+        yield
+        phase.seconds.append(time.monotonic() - started)
+
+
+def measure(
+    searches: int = 10, *, video: str = str(CLIP), rate_hz: float = 10.0, **parameters
+) -> None:
+    """Print a row for pauses and one for searches; parameters: of the node."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        options = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
+        tracker = ['--ros-args', '-r', 'image:=/camera/image_raw', *options]
+        camera = [video, '--loop', '--rate', str(rate_hz), '--ros-args', '-r', '__ns:=/camera']
+        stack.enter_context(Program('tracker_node', tracker, logs / 'tracker.log'))
+        stack.enter_context(Program('play_video', camera, logs / 'camera.log'))
+        rclpy.init()
+        stack.callback(rclpy.try_shutdown)
+        listener = Listener()
+        listener.await_result()
+        listener.call(AddPrompt, AddPrompt.Request(box=MUG))
+        listener.listen(SETTLE_S)
+        _print_phases(*_take_turns(listener, searches))
+
+
+def _take_turns(listener: Listener, searches: int) -> tuple[Phase, Phase]:
+    """Return what came in pauses and during searches."""
+    pauses, searched, pause_s = Phase(), Phase(), SETTLE_S
+    for _ in range(searches):
+        with listener.during(pauses):
+            listener.listen(pause_s)
+        with listener.during(searched):
+            listener.call(Discover, Discover.Request())
+        pause_s = searched.seconds[-1]
+    return pauses, searched
+
+
+def _print_phases(pauses: Phase, searched: Phase) -> None:
+    print_head('', 'seconds', 'results/s', 'age p50 ms', 'age p95 ms', 'gap p95 ms', 'longest gap')
+    for name, phase in (('no search', pauses), ('search', searched)):
+        p50, age_p95 = np.percentile(phase.ages_ms, [50, 95])
+        gap_p95, longest = np.percentile(phase.gaps_ms, [95, 100])
+        figures = (f'{ms:.0f}' for ms in (p50, age_p95, gap_p95, longest))
+        rate = len(phase.ages_ms) / sum(phase.seconds)
+        print_row(name, f'{np.median(phase.seconds):.1f}', f'{rate:.1f}', *figures)
+
+
+if __name__ == '__main__':
+    measure()
