@@ -102,6 +102,14 @@ def run_latency(options: argparse.Namespace) -> None:
         )
 
 
+def run_search(options: argparse.Namespace) -> None:
+    """Measure what a search costs frames."""
+    import search_latency
+
+    title('Age of masks while a search goes on, tam_nano, the demo clip at 10 Hz')
+    search_latency.measure()
+
+
 def run_memory(options: argparse.Namespace) -> None:
     """Measure memory over many frames."""
     import resident_memory
@@ -139,6 +147,7 @@ BENCHMARKS = {
     'parity': run_parity,
     'ros': run_ros,
     'latency': run_latency,
+    'search': run_search,
     'memory': run_memory,
     'geometry': run_geometry,
     'rgbd': run_rgbd,

@@ -5,7 +5,8 @@ pauses of the same length take turns: the same machine, in the same minutes, for
 """
 
 import os
-import tempfile
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from processes import Program
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import RegionOfInterest
 from tables import print_head, print_row
@@ -23,8 +23,10 @@ from tam_ros.msg import TrackedObjectArray
 from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.srv import AddPrompt, Discover
 
-CLIP = Path(__file__).parents[1] / 'demo' / 'clip' / 'clip.mp4'
+ROOT = Path(__file__).parents[1]
+CLIP = ROOT / 'demo' / 'clip' / 'clip.mp4'
 MUG = RegionOfInterest(x_offset=32, y_offset=303, width=90, height=96)  # where the clip begins
+RATE_HZ = '10'
 START_S, SETTLE_S = 120.0, 3.0
 
 
@@ -67,10 +69,12 @@ class Listener:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.01)
 
-    def await_result(self) -> None:
-        """Receive until there is a result; raises TimeoutError."""
+    def await_result(self, node: subprocess.Popen) -> None:
+        """Receive until the node has a result; raises TimeoutError, or RuntimeError if it ends."""
         end = time.monotonic() + START_S
         while not self.phase.ages_ms:
+            if node.poll() is not None:
+                raise RuntimeError(f'the node ended with {node.returncode}: {node.args!r}')
             if time.monotonic() > end:
                 raise TimeoutError(f'the node answered no frame within {START_S:g} s')
             self._executor.spin_once(timeout_sec=0.1)
@@ -92,26 +96,35 @@ class Listener:
         phase.seconds.append(time.monotonic() - started)
 
 
-def measure(
-    searches: int = 10, *, video: str = str(CLIP), rate_hz: float = 10.0, **parameters
-) -> None:
-    """Print a row for pauses and one for searches; parameters: of the node."""
+def measure(searches: int = 10) -> None:
+    """Print a row for pauses and one for searches."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    tracker = ['--ros-args', '-r', 'image:=/camera/image_raw']
+    camera = [str(CLIP), '--loop', '--rate', RATE_HZ, '--ros-args', '-r', '__ns:=/camera']
     with ExitStack() as stack:
-        logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        options = [word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')]
-        tracker = ['--ros-args', '-r', 'image:=/camera/image_raw', *options]
-        camera = [video, '--loop', '--rate', str(rate_hz), '--ros-args', '-r', '__ns:=/camera']
-        stack.enter_context(Program('tracker_node', tracker, logs / 'tracker.log'))
-        stack.enter_context(Program('play_video', camera, logs / 'camera.log'))
+        node = stack.enter_context(_running('tracker_node', tracker))
+        stack.enter_context(_running('play_video', camera))
         rclpy.init()
         stack.callback(rclpy.try_shutdown)
         listener = Listener()
-        listener.await_result()
+        listener.await_result(node)
         listener.call(AddPrompt, AddPrompt.Request(box=MUG))
         listener.listen(SETTLE_S)
         _print_phases(*_take_turns(listener, searches))
+
+
+@contextmanager
+def _running(name: str, arguments: list[str]) -> Iterator[subprocess.Popen]:
+    """Run one of the package's programs."""
+    command = [sys.executable, str(ROOT / 'scripts' / name), *arguments]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _take_turns(listener: Listener, searches: int) -> tuple[Phase, Phase]:
@@ -127,13 +140,16 @@ def _take_turns(listener: Listener, searches: int) -> tuple[Phase, Phase]:
 
 
 def _print_phases(pauses: Phase, searched: Phase) -> None:
-    print_head('', 'seconds', 'results/s', 'age p50 ms', 'age p95 ms', 'gap p95 ms', 'longest gap')
+    ages = ('age p50 ms', 'age p95 ms', 'longest age')
+    print_head('', 'seconds', 'results/s', *ages, 'gap p50 ms', 'longest gap')
     for name, phase in (('no search', pauses), ('search', searched)):
-        p50, age_p95 = np.percentile(phase.ages_ms, [50, 95])
-        gap_p95, longest = np.percentile(phase.gaps_ms, [95, 100])
-        figures = (f'{ms:.0f}' for ms in (p50, age_p95, gap_p95, longest))
+        figures = *_spread(phase.ages_ms, 50, 95, 100), *_spread(phase.gaps_ms, 50, 100)
         rate = len(phase.ages_ms) / sum(phase.seconds)
         print_row(name, f'{np.median(phase.seconds):.1f}', f'{rate:.1f}', *figures)
+
+
+def _spread(values_ms: list[float], *percents: float) -> list[str]:
+    return [f'{value:.0f}' for value in np.percentile(values_ms, percents)]
 
 
 if __name__ == '__main__':

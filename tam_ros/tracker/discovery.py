@@ -5,7 +5,7 @@ Points on a coarse grid are asked first, those of a fine one only where no mask 
 Between two batches the frames go on.
 """
 
-import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from tam_ros.tracker.window import WHOLE
 COVERED_PART = 0.5  # of a mask: one that shares more with what is tracked is known
 SPARE = 2  # times as many are kept on the way, as some may be tracked by then
 FIRST_BATCH = 2  # prompts, before it is known how long one takes
+RECENT = 4  # frames and batches
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,28 @@ class DiscoveryRequest:
 
 
 class Pace:
-    """How many prompts fit into the time that a frame takes, as far as it is known."""
+    """How many prompts fit into the time that a frame takes, as far as it is known.
+
+    Both times change with what else the machine does: the shortest of the last frames counts, and
+    the slowest of the last batches.
+    """
 
     def __init__(self, most: int):
         """most: prompts of a batch."""
         self._most = most
-        self._prompt_s = 0.0  # of one among the last batch
+        self._frames_s: deque[float] = deque(maxlen=RECENT)
+        self._prompts_s: deque[float] = deque(maxlen=RECENT)  # of one among each batch
 
     def batch(self, frame_s: float) -> int:
-        """Return how many prompts to ask at a time, at least one; frame_s: of a frame."""
-        fitting = frame_s / self._prompt_s if self._prompt_s else float(FIRST_BATCH)
+        """Return how many prompts to ask at a time, at least one; frame_s: of the last frame."""
+        self._frames_s.append(frame_s)
+        slowest_s = max(self._prompts_s, default=0.0)
+        fitting = min(self._frames_s) / slowest_s if slowest_s else float(FIRST_BATCH)
         return int(min(max(fitting, 1), self._most))
 
     def note(self, count: int, seconds: float) -> None:
         """Take in how long a batch took."""
-        self._prompt_s = seconds / count
+        self._prompts_s.append(seconds / count)
 
 
 class Discovery:
@@ -78,7 +86,8 @@ class Discovery:
         self._region_xyxy = check_region(self._request.region_xyxy, self._on.frame.size_wh)
         self._resets = session.resets
         self._started = session.clock()
-        self._pace = Pace(session.batch_limit(options.batch))
+        self._most = session.batch_limit(options.batch)
+        self._pace = Pace(self._most)
         self._candidates = BestCandidates(options.double_iou, SPARE * options.max_objects)
         self.found: list[ObjectResult] = []
         self.complete = True
@@ -161,7 +170,7 @@ class Discovery:
         return [Candidate(points_xy[row], observation) for (row, _), observation in seen.items()]
 
     def _batch(self) -> int:
-        return self._pace.batch(math.inf if self._is_alone else self.session.frame_s)
+        return self._most if self._is_alone else self._pace.batch(self.session.frame_s)
 
     @property
     def _elapsed_s(self) -> float:

@@ -139,8 +139,19 @@ def test_a_batch_takes_no_longer_than_a_frame():
     assert pace.batch(0.1) == 2  # nothing is known yet
     pace.note(2, 0.05)
     assert pace.batch(0.1) == 4
-    assert pace.batch(10.0) == 16
     assert pace.batch(0.001) == 1
+    assert Pace(1).batch(0.1) == 1
+
+
+def test_one_long_frame_or_quick_batch_makes_no_longer_batch():
+    pace = Pace(16)
+    pace.note(2, 0.05)
+    assert [pace.batch(frame_s) for frame_s in (0.1, 0.3, 0.1, 0.3)] == [4, 4, 4, 4]
+    pace.note(4, 0.02)
+    assert pace.batch(0.1) == 4
+    for _ in range(4):
+        pace.note(4, 0.02)
+    assert [pace.batch(0.3) for _ in range(4)][-1] == 16
 
 
 def test_objects_start_on_the_frame_that_was_searched_and_catch_up():
