@@ -83,6 +83,18 @@ def test_every_image_of_a_bag_has_results_at_its_time(tmp_path, images, kind):
     assert {path.suffix for path in (out / 'bag').iterdir()} == {suffix, '.yaml'}
 
 
+def test_what_is_found_in_a_bag_is_in_its_results(tmp_path, bag):
+    out = tmp_path / 'out'
+    assert track(bag, '--discover', '--label', 'thing', '--out', out) == 0
+    check_whole(out, COUNT)
+    (*_, (_, last)) = read_bag(out / 'bag')['/tam/objects']
+    assert [each.id for each in last.objects] == [*range(1, len(last.objects) + 1)]
+    assert last.objects
+    assert {(each.state, each.label) for each in last.objects} == {
+        (last.objects[0].TRACKED, 'thing')
+    }
+
+
 def test_messages_say_what_the_other_results_say(tmp_path, bag):
     out = tmp_path / 'out'
     assert track(bag, '--box', MUG, '--click', '515,228', '--out', out) == 0
