@@ -86,7 +86,7 @@ def _region(value: Any) -> Box | None:
 
 
 def _options(given: Mapping[str, Any]) -> DiscoveryOptions:
-    values = {name: _number(name, given[name]) for name in NAMES if name in given}
+    values: dict[str, Any] = {n: _number(n, given[n]) for n in NAMES if n in given}
     try:
         return replace(DEFAULTS, **values)
     except ValueError as error:
