@@ -106,6 +106,8 @@ def run_search(options: argparse.Namespace) -> None:
     """Measure what a search costs frames."""
     import search_latency
 
+    title('Processor time of frames and of the steps of a search between them, tam_nano')
+    search_latency.measure_steps()
     title('Age of masks while a search goes on, tam_nano, the demo clip at 10 Hz')
     search_latency.measure()
 

@@ -4,30 +4,41 @@ A real video comes from `play_video`, the node tracks an object in it as ever, a
 pauses of the same length take turns: the same machine, in the same minutes, for both.
 """
 
+import itertools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import RegionOfInterest
 from tables import print_head, print_row
 
+from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.msg import TrackedObjectArray
+from tam_ros.prompts import Prompt
 from tam_ros.ros.conversions import stamp_to_ns
 from tam_ros.srv import AddPrompt, Discover
+from tam_ros.tracker.discovery import Discovery
+from tam_ros.tracker.options import DiscoveryOptions
+from tam_ros.tracker.session import Session
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / 'demo' / 'clip' / 'clip.mp4'
-MUG = RegionOfInterest(x_offset=32, y_offset=303, width=90, height=96)  # where the clip begins
+MUG_XYXY = 32, 303, 122, 399  # where the clip begins
+MUG = RegionOfInterest(x_offset=32, y_offset=303, width=90, height=96)
 RATE_HZ = '10'
 START_S, SETTLE_S = 120.0, 3.0
+
+Value = TypeVar('Value')
 
 
 @dataclass
@@ -96,6 +107,44 @@ class Listener:
         phase.seconds.append(time.monotonic() - started)
 
 
+def measure_steps(searches: int = 8, count: int = 60) -> None:
+    """Print the processor time of frames and of a search's steps, which take turns.
+
+    Of one thread, and so as much on a busy machine as on an idle one. count: of the clip's frames.
+    """
+    clock = time.process_time
+    session = Session(load_engine(EngineChoice(threads=1)), clock=clock)
+    session.warm_up()
+    images = itertools.cycle(_first_images(count))
+    stamps_ns = itertools.count(0, 100_000_000)
+    times_s: dict[str, list[float]] = {'frame': [], 'step of a search': []}
+
+    def timed(name: str, work: Callable[[], Value]) -> Value:
+        started = clock()
+        done = work()
+        times_s[name].append(clock() - started)
+        return done
+
+    def step() -> None:
+        session.step(next(images), next(stamps_ns))
+
+    step()
+    session.add_prompt(Prompt(box_xyxy=MUG_XYXY))
+    for _ in range(searches):
+        search = Discovery(session, options=DiscoveryOptions(max_s=600.0))
+        while timed('step of a search', search.go_on):
+            timed('frame', step)
+    print_head('', 'number', 'p50 ms', 'p95 ms', 'p99 ms', 'longest')
+    for name, seconds in times_s.items():
+        print_row(name, len(seconds), *_spread([1e3 * s for s in seconds], 50, 95, 99, 100))
+
+
+def _first_images(count: int) -> list[np.ndarray]:
+    """Return the first frames of the clip, (H, W, 3) uint8 RGB."""
+    video = cv2.VideoCapture(str(CLIP))
+    return [np.ascontiguousarray(video.read()[1][..., ::-1]) for _ in range(count)]
+
+
 def measure(searches: int = 10) -> None:
     """Print a row for pauses and one for searches."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
@@ -153,4 +202,5 @@ def _spread(values_ms: list[float], *percents: float) -> list[str]:
 
 
 if __name__ == '__main__':
+    measure_steps()
     measure()
