@@ -36,7 +36,7 @@ setup(
     entry_points={
         'console_scripts': [
             'tam_download_weights = tam_ros.download:main',
-            'tam_export_onnx = tam_ros.engine.export:main',
+            'tam_export_onnx = tam_ros.engine.export_command:main',
             'tam_evaluate = tam_ros.evaluation.command:main',
             'tam_track_file = tam_ros.offline.command:main',
         ]

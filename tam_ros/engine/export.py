@@ -1,12 +1,8 @@
-"""Export a network as ONNX graphs for the ONNX Runtime engine, and check each against PyTorch.
-
-Usage: export_onnx [--model NAME] [--weights FILE] [--image-size PX] [--precision fp32|fp16]
-[--max-objects N] [--out DIR]
-"""
+"""Export a network as ONNX graphs for the ONNX Runtime engine, and check each against PyTorch."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +13,6 @@ from tam_ros.digests import sha256_of
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.graph_names import WRITE_ROWS
 from tam_ros.engine.manifest import (
-    PRECISIONS,
     Manifest,
     Precision,
     graph_path,
@@ -37,7 +32,6 @@ from tam_ros.engine.tracing import (
 from tam_ros.model.checkpoint import CheckpointError
 from tam_ros.model.fuse import fuse
 from tam_ros.model.network import TrackingNetwork
-from tam_ros.networks import MODELS
 from tam_ros.paths import PathError, make_folder, user_path
 from tam_ros.weights import REPRODUCIBLE, DownloadError, export_folder, find_weights
 
@@ -139,24 +133,8 @@ def without_complex_tables(network: TrackingNetwork) -> None:
                 module._buffers[name] = torch.view_as_real(table).clone()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `export_onnx`; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='export_onnx',
-        description=__doc__.split('\n')[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument(
-        '--model', default='tam_nano', choices=list(MODELS), metavar='NAME', help=', '.join(MODELS)
-    )
-    parser.add_argument('--weights', default='', help="checkpoint; empty for the model's own")
-    parser.add_argument('--image-size', type=int, default=0, help="0 for the model's own")
-    parser.add_argument(
-        '--precision', default='fp32', choices=PRECISIONS, help='of weights and computation'
-    )
-    parser.add_argument('--max-objects', type=int, default=16, help='that will be tracked')
-    parser.add_argument('--out', type=Path, help='folder; one in the cache without it')
-    options, _ = parser.parse_known_args(arguments)  # `ros2 run` may add --ros-args
+def export_as_asked(options: argparse.Namespace) -> int:
+    """Export what the command line names, see `export_command`; return the exit status."""
     try:
         folder = user_path(options.out) if options.out else export_folder(options.model)
         export(

@@ -13,7 +13,7 @@ from tracks import assert_same_logits, track
 
 import tam_ros
 from tam_ros.engine.base import EngineError
-from tam_ros.engine.export import main
+from tam_ros.engine.export_command import main
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.engine.manifest import (
     MANIFEST,

@@ -64,6 +64,18 @@ def test_the_default_runs_without_torch_and_ros():
     )
 
 
+def test_exporting_without_torch_says_what_to_install():
+    run_without(
+        {'torch'},
+        'import contextlib, io\n'
+        'from tam_ros.engine.export_command import main\n'
+        'with contextlib.redirect_stderr(io.StringIO()) as said:\n'
+        '    assert main([]) == 1\n'
+        "told = 'export_onnx: torch is blocked: pip install torch onnx onnxscript'\n"
+        'assert said.getvalue().startswith(told) and said.getvalue().count(chr(10)) == 1',
+    )
+
+
 def test_torch_engine_imports_without_ros():
     run_without({'rclpy', 'cv_bridge', 'vision_msgs'}, 'import tam_ros.engine.torch_engine')
 
