@@ -1,8 +1,10 @@
 """The engine that a command line chooses; shared by the commands that track."""
 
 import argparse
+from typing import NoReturn
 
 from tam_ros.engine.load import ENGINE_CHOICES, ENGINE_PRECISIONS, EngineChoice
+from tam_ros.options import check_options
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +20,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def engine_choice(args: argparse.Namespace) -> EngineChoice:
-    """Return what the options choose."""
-    return EngineChoice(
+    """Return what the options choose; raises ValueError for what no engine could be."""
+    choice = EngineChoice(
         args.model,
         args.weights,
         engine=args.engine,
@@ -28,3 +30,10 @@ def engine_choice(args: argparse.Namespace) -> EngineChoice:
         precision=args.precision,
         threads=args.threads,
     )
+    check_options(choice)
+    return choice
+
+
+def refuse(parser: argparse.ArgumentParser, error: Exception) -> NoReturn:
+    """End a command that cannot do what it is asked; in one line, for it was called rightly."""
+    parser.exit(2, f'{parser.prog}: error: {error}\n')

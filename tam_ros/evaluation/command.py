@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tam_ros.engine.arguments import add_engine_arguments, engine_choice
+from tam_ros.engine.arguments import add_engine_arguments, engine_choice, refuse
 from tam_ros.engine.base import Engine
 from tam_ros.engine.load import load_engine
 from tam_ros.evaluation.clips import DEFAULT_RATE_HZ, TruthClip, clip_names, read_clip
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contenders = list_contenders(args)
         make_folder(args.out, 'set --out to a folder that can be written')
     except (ValueError, OSError, DownloadError) as error:
-        parser.error(str(error))
+        refuse(parser, error)
     scores, failure = take_scores(evaluate(contenders, clips, args))
     if scores:
         report(scores, args.out)

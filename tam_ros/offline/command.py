@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tam_ros.engine.arguments import add_engine_arguments, engine_choice
+from tam_ros.engine.arguments import add_engine_arguments, engine_choice, refuse
 from tam_ros.engine.load import load_engine
 from tam_ros.offline.bag_source import is_bag, open_bag
 from tam_ros.offline.file_tracker import FileTracker
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print('interrupted', file=sys.stderr)
         return 130
     except (ValueError, OSError, DownloadError) as error:
-        parser.error(str(error))
+        refuse(parser, error)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -391,7 +391,7 @@ def test_command_tracks_with_the_embedded_network(tmp_path, capsys):
         (['--prompts', 'words'], '--prompts words is unknown: use mask, box, click, 3clicks'),
         (['--policy', 'lifo'], '--policy lifo is unknown: use fifo'),
         (['--engine', 'steam'], "invalid choice: 'steam'"),
-        (['--model', 'sam9', '--weights', 'x.pt'], "model 'sam9' is unknown"),
+        (['--model', 'sam9', '--weights', 'x.pt'], "model 'sam9': use edgetam, tam_nano"),
         (['--every', '0'], '--every 0'),
         (['--weights', '~nobody_here/x.pt'], '~nobody_here/x.pt: no home folder is known'),
         (['--truth', '--out', '/proc/x'], 'folder /proc/x cannot be made'),

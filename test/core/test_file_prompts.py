@@ -20,6 +20,7 @@ from offline_runs import (
 )
 
 from tam_ros.evaluation.measures import region_similarity
+from tam_ros.offline.command import main
 
 
 def test_objects_begin_where_they_are_prompted(tmp_path, clip):
@@ -95,7 +96,7 @@ def test_wrong_prompts_are_named_before_anything_is_done(tmp_path, clip, capsys,
         (['--click', '5,5', '--topic', '/a'], '--topic /a: '),
         (['--click', '5,5', '--rate', '0'], '--rate: 0 is no rate: use up to 1000 Hz'),
         (['--click', '5,5', '--rate', 'x'], '--rate: x is no rate: use up to 1000 Hz'),
-        (['--click', '5,5', '--model', 'sam9'], "model 'sam9' has no official weights"),
+        (['--click', '5,5', '--model', 'sam9'], "model 'sam9': use edgetam, tam_nano"),
         (['--click', '5,5'] * 3 + ['--policy', 'tree'], 'tree tracks at most 2 objects'),
     ],
 )
@@ -105,6 +106,22 @@ def test_wrong_options_are_named_before_anything_is_done(
     out = tmp_path / 'out'
     assert message in refusal(capsys, clip, *arguments, '--out', out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--click', '640,5'], '--click 640,5: point (640, 5) is outside the image'),
+        (['--click', '5,5', '--threads', '-1'], 'threads -1: use 0 to 256'),
+        (['--click', '5,5', '--image-size', '4096'], 'image_size 4096: use 0 to 2048'),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(tmp_path, clip, capsys, arguments, message):
+    with pytest.raises(SystemExit, match='2'):
+        main([str(clip), *arguments, '--out', str(tmp_path / 'out')])
+    said = capsys.readouterr().err
+    assert said.startswith(f'track_file: error: {message}')
+    assert said.count('\n') == 1
 
 
 @pytest.mark.parametrize(
