@@ -16,7 +16,9 @@ root=$(cd "$here/../.." && pwd)
 "$python" -c 'import sys; v = sys.version_info
 if not (3, 10) <= v < (3, 14): sys.exit(f"Python {v.major}.{v.minor} has no ROS 2 wheels: use 3.10 to 3.13, as in make PYTHON=python3.11")'
 [ "$(uname -sm)" = "Linux x86_64" ] || { echo "ROS 2 wheels exist for Linux on x86-64 only: install ROS 2 and use colcon build" >&2; exit 1; }
-command -v cc >/dev/null || { echo "a C compiler is needed (apt install build-essential)" >&2; exit 1; }
+for compiler in cc c++; do
+  command -v $compiler >/dev/null || { echo "a C and a C++ compiler are needed, $compiler is missing (apt install build-essential)" >&2; exit 1; }
+done
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "Installing $* into $venv (the first time takes a while) ..."
