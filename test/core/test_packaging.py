@@ -80,6 +80,18 @@ def test_torch_engine_imports_without_ros():
     run_without({'rclpy', 'cv_bridge', 'vision_msgs'}, 'import tam_ros.engine.torch_engine')
 
 
+@pytest.mark.parametrize('options', ['-c', '-uc'])
+def test_the_environment_of_a_bare_machine_leaves_the_options_of_a_shell(options):
+    if not (ROOT / '.ws' / 'install' / 'local_setup.bash').is_file():
+        pytest.skip('nothing is built on this machine without ROS')
+    code = 'before=$-; source tools/bare_ros/env.sh; echo "$before $-"'
+    done = subprocess.run(
+        ['bash', options, code], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S
+    )
+    before, after = done.stdout.split()
+    assert before == after, done.stderr
+
+
 def imports_of(path: Path) -> set[str]:
     """Return the packages that a program imports, wherever in it."""
     tree = ast.parse(path.read_text())

@@ -5,8 +5,9 @@ _root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$_root/.venv/bin/activate"
 export AMENT_PREFIX_PATH=$_root/.venv CMAKE_PREFIX_PATH=$_root/.venv
 if [ -f "$_root/.ws/install/local_setup.bash" ]; then
+  _options=$-
   set +u
   source "$_root/.ws/install/local_setup.bash"
-  set -u
+  [[ $_options != *u* ]] || set -u  # which a shell that is typed in does not have
 fi
-unset _root
+unset _root _options
