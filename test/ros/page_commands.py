@@ -238,6 +238,7 @@ RULES: dict[tuple[str, ...], Callable[[list[str], Graph], None]] = {
     ('python',): check_python,
     ('python3',): check_python,
     ('pip', 'install'): check_pip,
+    ('source',): check_script,
 }
 # What is known by no rule: typed by hand where that was possible, see CONTRIBUTING.md.
 BY_HAND = (
