@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 HOLE_LOGIT = 0.1  # a filled hole becomes just inside
+LEAST_LEFT = 0.1  # of a mask, where parts of it are taken away
 
 Window = tuple[slice, slice]  # rows, columns
 
@@ -154,6 +155,21 @@ def fill_small_holes(logits: np.ndarray, max_area: int = 8) -> np.ndarray:
     small = stats[:, cv2.CC_STAT_AREA] <= max_area
     small[0] = False  # component 0 is the object itself
     return np.where(small[island], np.float32(HOLE_LOGIT), logits)
+
+
+def without_parts(logits: np.ndarray, away_xy: np.ndarray, kept_xy: np.ndarray) -> np.ndarray:
+    """Return (m, m) logits without the connected parts that hold one of the cells away_xy.
+
+    Both are (N, 2) int. A part that also holds one of kept_xy stays; so do all where less than a
+    tenth of the mask would be left, which cannot be what is meant.
+    """
+    positive = logits > 0
+    _, parts = cv2.connectedComponents(positive.astype(np.uint8))
+    away, kept = (parts[xy[:, 1], xy[:, 0]] for xy in (away_xy, kept_xy))
+    gone = positive & np.isin(parts, np.setdiff1d(away, kept))
+    if np.count_nonzero(gone) > (1 - LEAST_LEFT) * np.count_nonzero(positive):
+        return logits
+    return np.where(gone, -logits, logits)
 
 
 def label_image(crops: Mapping[int, MaskCrop | None], size_wh: tuple[int, int]) -> np.ndarray:

@@ -14,13 +14,12 @@ from numpy.typing import ArrayLike
 from tam_ros.engine.base import Decoded, DecoderPrompts, Engine
 from tam_ros.masks import (
     LogitCrop,
-    fill_small_holes,
     logits_inside,
     tight_crop,
 )
 from tam_ros.preprocess import logits_of_mask, network_mask, resize_video_frame
 from tam_ros.prompts import OBJECT, Prompt, network_points, prompt_inside
-from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
+from tam_ros.tracker.decoding import as_clicked, decode_mask, former_logits, refusing_prompts
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.track import Frame, PromptAnswer
 from tam_ros.tracker.window import Window, resample
@@ -168,8 +167,12 @@ def mean_logits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _seen_in(
     window: Window, logits: np.ndarray, frame: Frame, answer: PromptAnswer
 ) -> LogitCrop | None:
-    """Return (m, m) logits over a window in pixels of the image, holes filled."""
-    seen = replace(answer.observation, logits=fill_small_holes(logits), window=window)
+    """Return (m, m) logits over a window in pixels of the image, as clicks mean them."""
+    box = window.pixels(frame.size_wh)
+    logits = as_clicked(
+        logits, prompt_inside(answer.prompt, box), (box[2] - box[0], box[3] - box[1])
+    )
+    seen = replace(answer.observation, logits=logits, window=window)
     return seen.upsampled(frame.size_wh)
 
 

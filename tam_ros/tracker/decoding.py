@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, NotFiniteError
-from tam_ros.prompts import PromptError
+from tam_ros.masks import fill_small_holes, without_parts
+from tam_ros.prompts import OBJECT, Prompt, PromptError
 
 FORMER_LOGIT_LIMIT = 32.0  # an answer that is fed back as a prompt is clamped to this
 
@@ -29,6 +30,18 @@ def decode_mask(
 def former_logits(logits: np.ndarray) -> np.ndarray:
     """Return (m, m) logits of an answer as prompts take them that refine it, a batch of one."""
     return np.clip(logits, -FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[None]
+
+
+def as_clicked(logits: np.ndarray, prompt: Prompt, size_wh: tuple[int, int]) -> np.ndarray:
+    """Return (m, m) logits that answer a prompt, over a picture of that size, as clicks mean them.
+
+    Small holes are filled. A part of the mask that lies apart is left out where a click says that
+    it does not belong to the object: what is remembered of it may be stronger than that click.
+    """
+    side = len(logits)
+    cells = np.clip(prompt.points_xy * side / np.asarray(size_wh), 0, side - 1).astype(int)
+    on_object = prompt.point_labels == OBJECT
+    return without_parts(fill_small_holes(logits), cells[~on_object], cells[on_object])
 
 
 @contextlib.contextmanager

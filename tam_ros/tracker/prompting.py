@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, MemoryStore
-from tam_ros.masks import LogitCrop, fill_small_holes, tight_crop
+from tam_ros.masks import LogitCrop, tight_crop
 from tam_ros.preprocess import MASK_LOGIT, logits_of_mask, network_mask
 from tam_ros.prompts import (
     OBJECT,
@@ -18,7 +18,7 @@ from tam_ros.prompts import (
     network_points,
 )
 from tam_ros.tracker.close_look import CloseLook
-from tam_ros.tracker.decoding import decode_mask, former_logits, refusing_prompts
+from tam_ros.tracker.decoding import as_clicked, decode_mask, former_logits, refusing_prompts
 from tam_ros.tracker.observation import Observation
 from tam_ros.tracker.planning import plan_memories
 from tam_ros.tracker.track import Frame, PromptAnswer, Track
@@ -139,7 +139,7 @@ class PromptDecoder:
     ) -> PromptAnswer:
         logits = decoded.logits[row]
         if self._engine.spec.mode == 'interactive':
-            logits = fill_small_holes(logits)
+            logits = as_clicked(logits, prompt, frame.size_wh)
         seen = Observation(
             frame.index,
             frame.stamp_ns,

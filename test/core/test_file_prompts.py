@@ -108,6 +108,18 @@ def test_wrong_options_are_named_before_anything_is_done(
     assert not out.exists()
 
 
+def test_a_click_on_the_background_takes_what_lies_apart_away_for_good(tmp_path, clip):
+    on_mug = {'object': 1, 'points': [[72, 343]]}  # which at 384 px takes both mugs
+    on_the_other = {'object': 1, 'frame': 3, 'points': [[252, 300]], 'point_labels': [0]}
+    prompts = write_prompts(tmp_path, on_mug, on_the_other)
+    out = ['--out', str(tmp_path / 'out'), '--threads', '1']
+    assert main([str(clip), '--prompts', str(prompts), *out]) == 0
+    found = [(int(row['x0']), int(row['x1'])) for row in rows(tmp_path / 'out')]
+    assert min(x1 for _, x1 in found[:3]) > 250
+    assert max(x1 for _, x1 in found[3:]) < 150
+    assert max(x0 for x0, _ in found) < 50
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -10,6 +10,7 @@ from tam_ros.masks import (
     label_image,
     resolve_overlaps,
     upsample_around_mask,
+    without_parts,
 )
 
 
@@ -84,6 +85,25 @@ def test_holes_up_to_the_limit_are_filled():
     assert (filled[10:13, 10:13] == -1).all()
     assert filled[20, 20] > 0
     assert (logits[4:6, 4:8] == -1).all()  # the input stays
+
+
+def cells(*xy) -> np.ndarray:
+    return np.reshape(xy, (-1, 2)).astype(int)
+
+
+def test_parts_are_taken_away_where_they_are_not_kept_and_something_is_left():
+    logits = np.full((16, 16), -1, np.float32)
+    logits[2:6, 2:6] = logits[9:13, 9:13] = 2
+    left = without_parts(logits, cells((10, 11), (0, 0)), cells((3, 3)))
+    assert (left[9:13, 9:13] == -2).all()
+    np.testing.assert_array_equal(left[:9], logits[:9])
+    assert (logits[9:13, 9:13] == 2).all()  # the input stays
+    for away, kept in (((3, 3), (5, 5)), ((0, 0), ()), ((), ())):
+        same = without_parts(logits, cells(*away), cells(*kept))
+        np.testing.assert_array_equal(same, logits)
+    logits[9:13, 9:13] = -1
+    logits[12, 12] = 2  # a speck, beside what is all of the object
+    np.testing.assert_array_equal(without_parts(logits, cells((3, 3)), cells()), logits)
 
 
 def test_holes_in_nothing_and_in_everything():
