@@ -47,7 +47,7 @@ class FakeEngine:
         self.calls.append(SimpleNamespace(stage='attend_memory', plan=plan, store=store))
         attended = store.memories[plan.rows[:, None], plan.slots]
         assert not np.isnan(attended[plan.slots >= 0]).any(), 'an unwritten slot is attended to'
-        return store.memories[plan.rows, plan.matched[:, 1]]
+        return store.memories[plan.rows, plan.matched[:, 2]]
 
     def decode_mask(self, features, attended, prompts):
         self.calls.append(SimpleNamespace(stage='decode_mask', prompts=prompts, attended=attended))

@@ -128,10 +128,10 @@ class MemoryPlan:
     pointer_slots: np.ndarray
     """(B, P) pointer slots of the store."""
     matched: np.ndarray
-    """(B, 2) slots of a memory of long ago, which is the newest prompted one or a landmark, and of
-    the newest of all, for networks that match a frame with remembered ones."""
+    """(B, 3) slots of the newest prompted memory, of a landmark or else that one again, and of the
+    newest of all, for networks that match a frame with remembered ones."""
     matched_frames: np.ndarray
-    """(B, 2) numbers of the images that those remember, equal for the same image: a frame, or a
+    """(B, 3) numbers of the images that those remember, equal for the same image: a frame, or a
     part of one."""
 
 

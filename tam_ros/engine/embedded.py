@@ -15,9 +15,9 @@ INSTALL_AGAIN = 'it is a part of this package, install that again'
 # sha256 of the manifests, which in turn have those of all other files.
 MANIFESTS: dict[str, dict[int, str]] = {
     'tam_nano': {
-        256: '0a3c029f99e64a6b41b4497fcf8b434464570bb3c6b86491036c4a089a186974',
-        384: 'f75056a1711b3c9304367940926ec43fd062fceb71b84c2d8f0cb6c2f7622bc1',
-        512: 'a1b105fe528d0eac36b383d1744d78b4731d48e78e44f173d1f952ba746263d6',
+        256: 'e85b901df2fa8533822c9cd9f91d8e47cdcb310542ea93b1dc7237c4c7575890',
+        384: 'd6cd1037d5407968bce49997e128fa1d2b7984bd3042d468d50cbab0f205ec50',
+        512: 'ac6d773deef791c6fd0bf26011d035bf6f4e645628dd71da52d901a0483ce900',
     },
 }
 

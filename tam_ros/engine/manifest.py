@@ -19,7 +19,7 @@ from tam_ros.preprocess import Resampling
 
 Precision = Literal['fp32', 'fp16']
 PRECISIONS: tuple[Precision, ...] = ('fp32', 'fp16')
-FORMAT = 1
+FORMAT = 2  # three matched frames; 1: two
 MANIFEST = 'manifest.json'
 LARGEST_MANIFEST = 1 << 20  # bytes
 EXPORT_AGAIN = 'export the network again'

@@ -18,7 +18,7 @@ from tam_ros.engine.graph_names import (
     POINT_FROM_MASK,
 )
 from tam_ros.model.network import PlanTensors, TrackingNetwork
-from tam_ros.model.propagation import HINTS, GroupTensors
+from tam_ros.model.propagation import HINTS, MATCHED, GroupTensors
 from tam_ros.model.stages import (
     AttendMemory,
     DecodeMask,
@@ -232,7 +232,7 @@ class GraphMaker:
             self._below(HINTS, groups),
             self._below(stored, groups, members),
             self._below(slots, groups, members),
-            self._below(groups * members, count, HINTS),
+            self._below(groups * members, count, MATCHED),
         )
 
     def _prompt_examples(self, sizes: Sizes) -> tuple[Tensor, ...]:

@@ -17,7 +17,8 @@ from tam_ros.networks import EdgeTAMConfig
 
 SUBPIXELS = 4  # stride-4 mask pixels in one stride-8 cell
 PLACE = 3  # x, y and their squared length, for the influence of distance
-HINTS = 2  # remembered frames that are matched: one of long ago, and the newest
+HINTS = 2  # masks that are carried: from long ago, and from the newest frame
+MATCHED = 3  # remembered frames: two of long ago, whose mean is the first hint, and the newest
 PRIOR_WIDTH = 16
 SMALLEST_SHARE = 1e-3
 
@@ -32,7 +33,7 @@ class DenseMemories(NamedTuple):
     keys: Tensor  # G, cells, match_dim
     masks: Tensor  # G, V, cells, SUBPIXELS; anything where a group has fewer objects
     hints: Tensor  # G int64: which hint the frame serves as
-    places: Tensor  # B, HINTS int64: where an object's mask lies in the flat G * V
+    places: Tensor  # B, MATCHED int64: where an object's masks lie in the flat G * V
 
 
 class GroupTensors(NamedTuple):
@@ -43,7 +44,7 @@ class GroupTensors(NamedTuple):
     hints: Tensor  # G int64
     member_rows: Tensor  # G, V int64: all of them, whose masks are; filled up with any
     member_slots: Tensor  # G, V int64
-    places: Tensor  # B, HINTS int64
+    places: Tensor  # B, MATCHED int64
 
 
 class DensePropagation(MapGains):
@@ -119,7 +120,9 @@ class DensePropagation(MapGains):
         carried = self._carry(keys, dense.keys.float(), values, dense.hints)
         carried = self._balanced(carried, values, dense.hints)
         carried = carried.unflatten(2, (-1, SUBPIXELS)).transpose(1, 2).flatten(0, 1)
-        maps = carried[dense.places].transpose(2, 3).flatten(1, 2)  # B, HINTS * SUBPIXELS, cells
+        *long_ago, newest = carried[dense.places].unbind(1)  # B, cells, SUBPIXELS
+        maps = torch.stack([torch.stack(long_ago).mean(0), newest], 1)
+        maps = maps.transpose(2, 3).flatten(1, 2)  # B, HINTS * SUBPIXELS, cells
         side = round(keys.shape[1] ** 0.5)
         return F.pixel_unshuffle(maps.unflatten(2, (side, side)), 2)
 

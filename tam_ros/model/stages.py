@@ -45,7 +45,7 @@ class AttendMemory(Stage):
     objects, and the plan: (B,) rows, (B, M) slots and ages, (B, P) pointer slots, -1 where there
     is none. With dense propagation: the (R, S, cells, C) store of dense tokens, then per group
     of objects that remember the same frame the row and slot of its keys and its hint (G), rows
-    and slots of its members (G, V), and the objects' places (B, HINTS).
+    and slots of its members (G, V), and the objects' places (B, MATCHED).
     """
 
     def forward(self, *tensors: Tensor) -> Tensor:

@@ -21,19 +21,16 @@ def plan_memories(
     planned = [(row, m, r) for row, m in zip(rows, memories) for r in m.recall(frame_index)]
     recalls = [recall for _, _, recall in planned]
     ages = [[prompted_age if age is None else age for _, age in r.memories] for r in recalls]
-    matched = [
-        (_long_ago(m.prompted[-1], recall.landmark, frame_index), _newest_good(recall))
-        for _, m, recall in planned
-    ]
-    numbers = _image_numbers([e for pair in matched for e in pair])
+    matched = [_matched(m.prompted[-1], recall) for _, m, recall in planned]
+    numbers = _image_numbers([e for entries in matched for e in entries])
     return MemoryPlan(
         rows=np.array([row for row, _, _ in planned], np.int64),
         slots=_padded([[entry.slot for entry, _ in r.memories] for r in recalls]),
         ages=_padded(ages),
         pointer_slots=_padded([[entry.slot for entry in r.pointers] for r in recalls]),
-        matched=np.array([[e.slot for e in pair] for pair in matched], np.int64),
+        matched=np.array([[e.slot for e in entries] for entries in matched], np.int64),
         matched_frames=np.array(
-            [[numbers[_image(e)] for e in pair] for pair in matched], np.int64
+            [[numbers[_image(e)] for e in entries] for entries in matched], np.int64
         ),
     )
 
@@ -49,14 +46,15 @@ def _image_numbers(entries: Sequence[MemoryEntry]) -> dict[tuple[int, Window], i
     return numbers | {_image(e): e.frame_index for e in entries if e.window == WHOLE}
 
 
-def _long_ago(prompted: MemoryEntry, landmark: MemoryEntry | None, now: int) -> MemoryEntry:
-    """Return for frame now the newest prompted entry or a landmark after it, if any, in turns.
+def _matched(prompted: MemoryEntry, recall: Recall) -> tuple[MemoryEntry, ...]:
+    """Return the newest prompted entry, a landmark after it or itself again, and the newest one.
 
     Only a prompt is surely right, a landmark shows what the object has come to look like.
     """
+    landmark = recall.landmark
     if landmark is None or landmark.frame_index < prompted.frame_index:
-        return prompted
-    return landmark if now % 2 else prompted
+        landmark = prompted
+    return prompted, landmark, _newest_good(recall)
 
 
 def _newest_good(recall: Recall) -> MemoryEntry:

@@ -8,7 +8,7 @@ import pytest
 from tam_ros.engine.base import EngineError
 from tam_ros.engine.graph_names import REQUIRED
 from tam_ros.engine.load import EngineChoice, load_engine
-from tam_ros.engine.manifest import MANIFEST, graph_path, read_manifest
+from tam_ros.engine.manifest import FORMAT, MANIFEST, graph_path, read_manifest
 
 ZERO = '0' * 64
 
@@ -37,7 +37,7 @@ def folder(tmp_path):
         'model_dim': 256,
         'resampling': 'bicubic',
         'graphs': digests,
-        'format': 1,
+        'format': FORMAT,
     }
     (tmp_path / MANIFEST).write_text(json.dumps(content))
     return tmp_path

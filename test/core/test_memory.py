@@ -122,12 +122,12 @@ def test_objects_of_different_age_share_a_plan():
 def test_masks_are_carried_from_the_newest_frame_that_is_good(policy, unfit):
     memory = policy.make_memory(LIMITS)
     memory.add_prompted(seen_in(0))
-    assert plan_memories([0], [memory], 1).matched_frames.tolist() == [[0, 0]]
+    assert plan_memories([0], [memory], 1).matched_frames.tolist() == [[0, 0, 0]]
     track(memory, 1)
     track(memory, 2, **unfit)
-    assert plan_memories([0], [memory], 3).matched_frames.tolist() == [[0, 1]]
+    assert plan_memories([0], [memory], 3).matched_frames.tolist() == [[0, 0, 1]]
     memory.add_prompted(seen_in(3))
-    assert plan_memories([0], [memory], 4).matched_frames.tolist() == [[3, 3]]
+    assert plan_memories([0], [memory], 4).matched_frames.tolist() == [[3, 3, 3]]
 
 
 # -- landmarks --------------------------------------------------------------------------------
@@ -138,20 +138,20 @@ def matched(memory: ObjectMemory, now: int) -> list[int]:
     return plan_memories([0], [memory], now).matched_frames[0].tolist()
 
 
-def test_a_frame_of_half_a_second_ago_is_matched_in_turns_with_the_prompted_one():
+def test_a_frame_of_half_a_second_ago_is_matched_beside_the_prompted_one():
     memory = tracked(1, limits=MATCHED)
     for index in range(1, 200):
-        long_ago, newest = matched(memory, index)
-        assert newest == index - 1
-        if index % 2 and index > HALF_S:
-            assert HALF_S - 1 <= index - long_ago <= 2 * HALF_S
+        prompted, landmark, newest = matched(memory, index)
+        assert (prompted, newest) == (0, index - 1)
+        if index > HALF_S:
+            assert HALF_S - 1 <= index - landmark <= 2 * HALF_S
         else:
-            assert long_ago == 0
+            assert landmark == 0
         track(memory, index)
 
 
 def test_no_frame_is_matched_for_longer_where_networks_match_none():
-    assert [matched(tracked(now), now)[0] for now in range(1, 60)] == [0] * 59
+    assert [matched(tracked(now), now)[1] for now in range(1, 60)] == [0] * 59
 
 
 def test_objects_have_the_same_landmarks_whenever_they_were_prompted():
@@ -159,7 +159,7 @@ def test_objects_have_the_same_landmarks_whenever_they_were_prompted():
     young.add_prompted(seen_in(4))
     for index in range(5, 60):
         track(young, index)
-    assert matched(young, 61)[0] == matched(old, 61)[0] > 4
+    assert matched(young, 61)[1] == matched(old, 61)[1] > 4
 
 
 def test_frames_without_the_object_are_no_landmarks():
@@ -167,26 +167,26 @@ def test_frames_without_the_object_are_no_landmarks():
     before = matched(memory, 41)
     for index in range(40, 200):
         track(memory, index, **GONE)
-    assert matched(memory, 201)[0] == before[0] > 0
+    assert matched(memory, 201)[1] == before[1] > 0
 
 
 def test_a_prompt_takes_the_place_of_landmarks_before_it():
     memory = tracked(50, limits=MATCHED)
     memory.add_prompted(seen_in(50))
     for index in range(51, 51 + HALF_S):
-        assert matched(memory, index)[0] == 50
+        assert matched(memory, index)[1] == 50
         track(memory, index)
     for index in range(51 + HALF_S, 53 + 3 * HALF_S):
         track(memory, index)
-    assert matched(memory, index + index % 2 + 1)[0] > 50
+    assert matched(memory, index + 1)[1] > 50
 
 
 def test_a_prompt_on_an_earlier_frame_drops_landmarks_since():
     memory = tracked(60, limits=MATCHED)
-    assert matched(memory, 61)[0] == 38
+    assert matched(memory, 61)[1] == 38
     memory.add_prompted(seen_in(20))
     for index in range(21, 60):
-        assert matched(memory, index)[0] >= 20
+        assert matched(memory, index)[1] >= 20
         track(memory, index)
 
 
@@ -204,26 +204,25 @@ def test_landmarks_are_never_overwritten(name):
         for slots, frames in zip(plan.matched, plan.matched_frames):
             assert [written[slot] for slot in slots] == frames.tolist()
     assert max(written) < size.memories
-    assert plan_memories([0], [memory], 301).matched_frames[0, 0] > 260
+    assert plan_memories([0], [memory], 301).matched_frames[0, 1] > 260
 
 
 def matched_at_half_a_minute(engine) -> list[list[int]]:
-    """Return the frames that each of two objects is matched with, of 10 a second, after 300."""
+    """Return the frames that each of two objects is matched with, of 10 a second, in the last."""
     session, image = Session(engine), np.zeros((240, 320, 3), np.uint8)
     for t in range(300):
         session.step(image, t * 100_000_000)
         if t in (0, 7):
             session.add_prompt(Prompt(points_xy=[[40 + 20 * t, 40]]))
     plans = [call.plan for call in engine.calls if call.stage == 'attend_memory']
-    return [plan.matched_frames.tolist() for plan in plans[-2:]]
+    return plans[-1].matched_frames.tolist()
 
 
-def test_networks_that_match_frames_see_one_of_half_a_second_ago_in_turns():
+def test_networks_that_match_frames_see_one_of_half_a_second_ago():
     engine = FakeEngine()
     engine.spec = replace(engine.spec, matches=True)
-    prompted, landmark = [[0, 297], [7, 297]], [[290, 298], [290, 298]]
-    assert matched_at_half_a_minute(engine) == [prompted, landmark]
+    assert matched_at_half_a_minute(engine) == [[0, 290, 298], [7, 290, 298]]
 
 
 def test_other_networks_are_shown_the_prompted_frame():
-    assert matched_at_half_a_minute(FakeEngine()) == [[[0, 297], [7, 297]], [[0, 298], [7, 298]]]
+    assert matched_at_half_a_minute(FakeEngine()) == [[0, 0, 298], [7, 7, 298]]

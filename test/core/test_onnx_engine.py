@@ -16,6 +16,7 @@ from tam_ros.engine.base import EngineError
 from tam_ros.engine.export_command import main
 from tam_ros.engine.load import EngineChoice, load_engine
 from tam_ros.engine.manifest import (
+    FORMAT,
     MANIFEST,
     graph_path,
     read_manifest,
@@ -126,7 +127,7 @@ def test_folder_without_manifest_is_named(tmp_path):
 
 def test_manifest_of_another_version_is_named(folder):
     change_manifest(folder, format=99)
-    with pytest.raises(EngineError, match='has format 99, this version reads 1'):
+    with pytest.raises(EngineError, match=f'has format 99, this version reads {FORMAT}'):
         OnnxEngine(folder)
 
 

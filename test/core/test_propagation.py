@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tam_ros.engine.base import MemoryPlan
-from tam_ros.engine.grouping import StoredGroups, group_matches
+from tam_ros.engine.grouping import HINT_OF, StoredGroups, group_matches
 from tam_ros.engine.torch_engine import TorchEngine, build_network
 from tam_ros.model.network import PlanTensors
 from tam_ros.model.propagation import (
     HINTS,
+    MATCHED,
     SUBPIXELS,
     DenseMemories,
     DensePropagation,
@@ -119,18 +120,32 @@ def test_objects_of_a_group_are_carried_as_if_alone(propagation, keys, objects):
 
 
 def test_objects_are_grouped_by_frame_and_hint():
-    frames = np.array([[0, 5], [3, 5], [0, 0]])
+    frames = np.array([[0, 0, 5], [3, 2, 5], [0, 3, 0]])
     groups = group_matches(frames)
     found = {
         (int(hint), *sorted({*map(int, members)}))
         for hint, members in zip(groups.hints, groups.members)
     }
-    assert found == {(0, 0, 2), (0, 1), (1, 0, 1), (1, 2)}
+    assert found == {(0, 0, 2), (0, 1, 2), (0, 1), (1, 0, 1), (1, 2)}
     members = groups.members.reshape(-1)
     hints = np.repeat(groups.hints, groups.members.shape[1])
+    columns = groups.columns.reshape(-1)
     for row, places in enumerate(groups.places):
-        assert [members[place] for place in places] == [row, row]
-        assert [hints[place] for place in places] == [0, 1]
+        assert [members[place] for place in places] == [row] * 3
+        assert [hints[place] for place in places] == list(HINT_OF)
+        assert [frames[row, columns[place]] for place in places] == frames[row].tolist()
+
+
+def test_what_long_ago_carries_is_the_mean_of_two_frames(propagation, keys):
+    masks = torch.rand(MATCHED, 1, keys.shape[1], SUBPIXELS)
+    remembered = torch.cat([keys.roll(shift, 1) for shift in (5, 9, 1)])
+    hints = torch.tensor(HINT_OF)
+    both = DenseMemories(remembered, masks, hints, torch.tensor([[0, 1, 2]]))
+    first, second = (both._replace(places=torch.tensor([[i, i, 2]])) for i in (0, 1))
+    mean = (propagation.match(keys, first) + propagation.match(keys, second)) / 2
+    torch.testing.assert_close(propagation.match(keys, both), mean)
+    alone = both._replace(places=torch.tensor([[0, 2]]))
+    torch.testing.assert_close(propagation.match(keys, first), propagation.match(keys, alone))
 
 
 def test_engines_and_graphs_name_what_they_gather_alike():
