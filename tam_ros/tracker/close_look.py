@@ -57,7 +57,7 @@ class CloseLook:
         if window is None:
             return self._look_again(frame, answer, former)
         decoded = self._decode(frame, window, answer.prompt, former)
-        found = _seen_in(window, decoded.logits[0], frame, answer)
+        found = self._seen_in(window, decoded.logits[0], frame, answer)
         if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
             return answer
         if _is_ambiguous(answer.prompt, former) and not _is_better(decoded, answer):
@@ -78,7 +78,7 @@ class CloseLook:
             return answer
         decoded, seen = self._decode(frame, window, answer.prompt, None), answer.observation
         both = resample(seen.logits, seen.window, window), decoded.logits[0]
-        found = _seen_in(window, mean_logits(*both), frame, answer)
+        found = self._seen_in(window, mean_logits(*both), frame, answer)
         if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
             return answer
         return self._put_back(frame, answer, found, seen.presence_logit, seen.predicted_iou)
@@ -100,6 +100,16 @@ class CloseLook:
         with refusing_prompts():
             features = self._engine.encode_image(resize_video_frame(image_rgb, spec.image_size))
             return decode_mask(self._engine, features, None, prompts)
+
+    def _seen_in(
+        self, window: Window, logits: np.ndarray, frame: Frame, answer: PromptAnswer
+    ) -> LogitCrop | None:
+        """Return (m, m) logits over a window in pixels of the image, as clicks mean them."""
+        box = window.pixels(frame.size_wh)
+        prompt, size_wh = prompt_inside(answer.prompt, box), (box[2] - box[0], box[3] - box[1])
+        logits = as_clicked(self._engine.spec, logits, prompt, size_wh)
+        seen = replace(answer.observation, logits=logits, window=window)
+        return seen.upsampled(frame.size_wh)
 
     def _put_back(
         self,
@@ -162,18 +172,6 @@ def choose_half(frame: Frame, prompt: Prompt, former: Observation | None) -> Win
 def mean_logits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the logits of the mean of the probabilities that logits of one shape stand for."""
     return 2 * np.arctanh(np.clip((np.tanh(a / 2) + np.tanh(b / 2)) / 2, -CERTAIN, CERTAIN))
-
-
-def _seen_in(
-    window: Window, logits: np.ndarray, frame: Frame, answer: PromptAnswer
-) -> LogitCrop | None:
-    """Return (m, m) logits over a window in pixels of the image, as clicks mean them."""
-    box = window.pixels(frame.size_wh)
-    logits = as_clicked(
-        logits, prompt_inside(answer.prompt, box), (box[2] - box[0], box[3] - box[1])
-    )
-    seen = replace(answer.observation, logits=logits, window=window)
-    return seen.upsampled(frame.size_wh)
 
 
 def _is_ambiguous(prompt: Prompt, former: Observation | None) -> bool:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tam_ros.engine.base import Array, Decoded, DecoderPrompts, Engine, NotFiniteError
+from tam_ros.engine.base import (
+    Array,
+    Decoded,
+    DecoderPrompts,
+    Engine,
+    EngineSpec,
+    NotFiniteError,
+)
 from tam_ros.masks import fill_small_holes, without_parts
 from tam_ros.prompts import OBJECT, Prompt, PromptError
 
@@ -32,16 +39,22 @@ def former_logits(logits: np.ndarray) -> np.ndarray:
     return np.clip(logits, -FORMER_LOGIT_LIMIT, FORMER_LOGIT_LIMIT)[None]
 
 
-def as_clicked(logits: np.ndarray, prompt: Prompt, size_wh: tuple[int, int]) -> np.ndarray:
+def as_clicked(
+    spec: EngineSpec, logits: np.ndarray, prompt: Prompt, size_wh: tuple[int, int]
+) -> np.ndarray:
     """Return (m, m) logits that answer a prompt, over a picture of that size, as clicks mean them.
 
     Small holes are filled. A part of the mask that lies apart is left out where a click says that
-    it does not belong to the object: what is remembered of it may be stronger than that click.
+    it does not belong to the object: what a small network remembers of it may be stronger than
+    that click. Others answer as published.
     """
+    logits = fill_small_holes(logits)
+    if not spec.matches:
+        return logits
     side = len(logits)
     cells = np.clip(prompt.points_xy * side / np.asarray(size_wh), 0, side - 1).astype(int)
     on_object = prompt.point_labels == OBJECT
-    return without_parts(fill_small_holes(logits), cells[~on_object], cells[on_object])
+    return without_parts(logits, cells[~on_object], cells[on_object])
 
 
 @contextlib.contextmanager

@@ -139,7 +139,7 @@ class PromptDecoder:
     ) -> PromptAnswer:
         logits = decoded.logits[row]
         if self._engine.spec.mode == 'interactive':
-            logits = as_clicked(logits, prompt, frame.size_wh)
+            logits = as_clicked(self._engine.spec, logits, prompt, frame.size_wh)
         seen = Observation(
             frame.index,
             frame.stamp_ns,
