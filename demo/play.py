@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,14 +53,20 @@ def play(options: argparse.Namespace) -> None:
             for name, arguments in programs(options).items()
         }
         address = running['web'].wait_for_words('ready: ', READY_TIMEOUT_S)
+        check_all(running)  # such as a camera without its video
         print(f'video      {options.video}')
         print(f'page       {address}   (Ctrl-C ends all)', flush=True)
         while True:
-            for program in running.values():
-                program.check()
-                if program.ended:
-                    raise DemoError(f'{program.name} has ended')
+            check_all(running)
             time.sleep(POLL_S)
+
+
+def check_all(running: Mapping[str, Program]) -> None:
+    """Raise DemoError for a program that has ended."""
+    for program in running.values():
+        program.check()
+        if program.ended:
+            raise DemoError(f'{program.name} has ended')
 
 
 def main(arguments=None) -> int:
