@@ -196,7 +196,7 @@ def test_click_tracks_what_is_there_and_a_drag_what_is_in_the_box(web, open_page
     row = page.locator(f'li[data-id="{bottle}"]')
     assert row.locator('.state').inner_text() == 'tracked'
     assert 0.3 < float(row.locator('.score').inner_text()) <= 1.0
-    assert re.search(r'masks per second . \d+ ms old', page.inner_text('#figures'))
+    wait_for(page, r"/masks per second . \d+ ms old/.test($('figures').textContent)")
 
 
 def test_clicks_on_an_object_refine_it_left_right_and_with_shift(web, open_page):
