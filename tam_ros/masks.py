@@ -163,6 +163,8 @@ def without_parts(logits: np.ndarray, away_xy: np.ndarray, kept_xy: np.ndarray) 
     Both are (N, 2) int. A part that also holds one of kept_xy stays; so do all where less than a
     tenth of the mask would be left, which cannot be what is meant.
     """
+    if not len(away_xy):
+        return logits
     positive = logits > 0
     _, parts = cv2.connectedComponents(positive.astype(np.uint8))
     away, kept = (parts[xy[:, 1], xy[:, 0]] for xy in (away_xy, kept_xy))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tam_ros.engine.grouping import HINT_OF
 from tam_ros.model.edgetam import EdgeTAM
 from tam_ros.model.mask_decoder import DecoderOutput
 from tam_ros.model.network import Features, PlanTensors, PromptTensors, StoreTensors
@@ -204,7 +205,7 @@ def _group_by_image(rows: Tensor, objects: int) -> GroupTensors:
     members = rows.view(-1, objects).repeat(HINTS, 1)  # G, V
     hints = torch.arange(HINTS, device=rows.device).repeat_interleave(len(rows) // objects)
     places = torch.arange(members.numel(), device=rows.device).view(HINTS, -1).T
-    places = places[:, [0, 0, 1]]  # long ago is the prompted frame alone
+    places = places[:, list(HINT_OF)]  # long ago is the prompted frame alone
     slots = hints[:, None].expand_as(members)
     return GroupTensors(members[:, 0], hints, hints, members, slots, places)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tam_ros.mask_files import VOID, read_masks
 from tam_ros.offline.plan import LARGEST_ID, Moment, Planned, PlannedPrompt
 from tam_ros.offline.recording import SECOND
-from tam_ros.offline.search_options import make_search, read_numbers
+from tam_ros.offline.search_options import check_number, make_search, read_numbers
 from tam_ros.paths import file_fault, user_path
 from tam_ros.prompts import Prompt, PromptError
 
@@ -136,10 +136,7 @@ def _mask_of(path: Path, object_id: int) -> np.ndarray:
 
 
 def _whole(values: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    value = values.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PromptError(f'{key} {value!r}: use a whole number')
-    return value
+    return int(check_number(key, values.get(key, default), int))
 
 
 def _text(values: Mapping[str, Any], key: str) -> str:

@@ -74,6 +74,14 @@ def read_numbers(source: str, text: str, form: str) -> list[float]:
     return numbers
 
 
+def check_number(name: str, value: Any, kind: type[int] | type[float]) -> float:
+    """Return a value as int or float; raises PromptError for what is no such number."""
+    is_whole = kind is int
+    if isinstance(value, bool) or not isinstance(value, int if is_whole else (int, float)):
+        raise PromptError(f'{name} {value!r}: use a {"whole " * is_whole}number')
+    return kind(value)
+
+
 def _flag(name: str) -> str:
     return f'--{name.replace("_", "-")}'
 
@@ -86,16 +94,10 @@ def _region(value: Any) -> Box | None:
 
 
 def _options(given: Mapping[str, Any]) -> DiscoveryOptions:
-    values: dict[str, Any] = {n: _number(n, given[n]) for n in NAMES if n in given}
+    values: dict[str, Any] = {
+        n: check_number(n, given[n], type(getattr(DEFAULTS, n))) for n in NAMES if n in given
+    }
     try:
         return replace(DEFAULTS, **values)
     except ValueError as error:
         raise PromptError(str(error)) from error
-
-
-def _number(name: str, value: Any) -> float:
-    """Return a value of the type of its option."""
-    is_whole = isinstance(getattr(DEFAULTS, name), int)
-    if isinstance(value, bool) or not isinstance(value, int if is_whole else (int, float)):
-        raise PromptError(f'{name} {value!r}: use a {"whole " * is_whole}number')
-    return value if is_whole else float(value)

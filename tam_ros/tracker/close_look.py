@@ -37,7 +37,7 @@ CERTAIN = 1 - 1e-6  # of 2 p - 1: how near to that a mean may come
 
 
 class CloseLook:
-    """Decodes prompts on what is small a second time."""
+    """Decodes prompts a second time, in a window."""
 
     def __init__(self, engine: Engine):
         self._engine = engine
@@ -58,7 +58,7 @@ class CloseLook:
             return self._look_again(frame, answer, former)
         decoded = self._decode(frame, window, answer.prompt, former)
         found = self._seen_in(window, decoded.logits[0], frame, answer)
-        if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
+        if found is None or decoded.presence_logits[0] <= 0:
             return answer
         if _is_ambiguous(answer.prompt, former) and not _is_better(decoded, answer):
             return answer
@@ -79,7 +79,7 @@ class CloseLook:
         decoded, seen = self._decode(frame, window, answer.prompt, None), answer.observation
         both = resample(seen.logits, seen.window, window), decoded.logits[0]
         found = self._seen_in(window, mean_logits(*both), frame, answer)
-        if found is None or found.tight() is None or decoded.presence_logits[0] <= 0:
+        if found is None or decoded.presence_logits[0] <= 0:
             return answer
         return self._put_back(frame, answer, found, seen.presence_logit, seen.predicted_iou)
 
@@ -104,12 +104,16 @@ class CloseLook:
     def _seen_in(
         self, window: Window, logits: np.ndarray, frame: Frame, answer: PromptAnswer
     ) -> LogitCrop | None:
-        """Return (m, m) logits over a window in pixels of the image, as clicks mean them."""
+        """Return (m, m) logits over a window in pixels of the image, as clicks mean them.
+
+        None where no pixel is inside.
+        """
         box = window.pixels(frame.size_wh)
         prompt, size_wh = prompt_inside(answer.prompt, box), (box[2] - box[0], box[3] - box[1])
         logits = as_clicked(self._engine.spec, logits, prompt, size_wh)
         seen = replace(answer.observation, logits=logits, window=window)
-        return seen.upsampled(frame.size_wh)
+        found = seen.upsampled(frame.size_wh)
+        return found if found and found.tight() else None
 
     def _put_back(
         self,
@@ -143,16 +147,15 @@ def choose_window(
     prompt = answer.prompt
     if frame.image_rgb is None or prompt.mask is not None:
         return None
-    on_object = prompt.points_xy[prompt.point_labels == OBJECT]
     size = np.array(frame.size_wh)
     if _is_ambiguous(prompt, former):
         side = CLICK_WINDOW * size.max()
-        box = _around(on_object, on_object + 1)
+        box = _with_clicks(prompt)
         return _square(box, side, size) if (box[1] - box[0] <= side / 2).all() else None
     known = _known_box(prompt, former)
     if known is None:
         return None
-    box = _around(known, on_object, on_object + 1)
+    box = _with_clicks(prompt, known)
     if not _is_small(box, size):
         return None
     return _square(box, max(MARGIN * (box[1] - box[0]).max(), LEAST_SIDE), size)
@@ -162,8 +165,7 @@ def choose_half(frame: Frame, prompt: Prompt, former: Observation | None) -> Win
     """Return the half of a frame, or more, around a new box; None where that shows nothing new."""
     if frame.image_rgb is None or former is not None or prompt.box_xyxy is None:
         return None
-    on_object = prompt.points_xy[prompt.point_labels == OBJECT]
-    box = _around(np.reshape(prompt.box_xyxy, (2, 2)), on_object, on_object + 1)
+    box = _with_clicks(prompt, np.reshape(prompt.box_xyxy, (2, 2)))
     size = np.array(frame.size_wh)
     part = max(HALF, float((ROOM * (box[1] - box[0]) / size).max()))
     return Window.around(box.mean(0), np.ceil(part * size), size) if part <= LARGEST else None
@@ -206,9 +208,10 @@ def _known_box(prompt: Prompt, former: Observation | None) -> np.ndarray | None:
     return np.reshape(tight.box_xyxy, (2, 2)) if tight else None
 
 
-def _around(*points_xy: np.ndarray) -> np.ndarray:
-    """Return the (2, 2) corners of the box around (N, 2) points."""
-    every = np.concatenate(points_xy)
+def _with_clicks(prompt: Prompt, *corners_xy: np.ndarray) -> np.ndarray:
+    """Return the (2, 2) corners of the box around (N, 2) points and the clicks on the object."""
+    on_object = prompt.points_xy[prompt.point_labels == OBJECT]
+    every = np.concatenate([*corners_xy, on_object, on_object + 1])
     return np.stack([every.min(0), every.max(0)])
 
 
